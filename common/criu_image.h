@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// criu_image.h - the frame of CRIU's images: two words of magic, then entries, each behind its size. What an entry is
+// only its .proto knows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+
+namespace stasis {
+
+// Of the kind "files.img".
+inline constexpr std::uint32_t kCriuFilesMagic = 0x56303138;
+
+// corrupt: it is another kind of image, or cut off.
+Result<std::vector<std::string>> read_criu_image(std::string_view image, std::uint32_t magic);
+std::string write_criu_image(const std::vector<std::string>& entries, std::uint32_t magic);
+
+}  // namespace stasis

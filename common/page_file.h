@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// page_file.h - pages of memory in a file of the store: written in compressed blocks by several threads, and read back,
+// verified, by as many.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/file_system.h"
+#include "common/page_map.h"
+#include "common/stream_codec.h"
+
+namespace stasis {
+
+// Holds at most some blocks in memory, however many pages come. The file is written by the calling thread only.
+class PageFileWriter {
+ public:
+  using Create = std::function<Result<std::unique_ptr<OutputFile>>()>;
+  // The file is made when there is something to write into it.
+  PageFileWriter(Create create, Compression compression);
+
+  // Appends a page of kPageSize bytes.
+  Result<void> add(const char* page);
+  // All blocks, when all is durable; nothing can be added any more.
+  Result<std::vector<PageBlock>> finish();
+
+ private:
+  struct Packed {
+    PageBlock block;
+    std::string bytes;
+  };
+  Result<void> pack();
+  Result<void> write_one();
+  static Packed pack_block(std::string pages, int level);
+
+  Create create_;
+  std::unique_ptr<OutputFile> out_;
+  Compression compression_;
+  std::string pending_;
+  std::deque<std::future<Packed>> packing_;
+  std::vector<PageBlock> blocks_;
+  std::uint64_t offset_ = 0;
+};
+
+// Takes the pages of one block, in any order of blocks and from any thread.
+using BlockTaker = std::function<Result<void>(std::uint32_t block, const char* pages)>;
+// Reads those blocks of the file (all numbers below blocks.size()) and verifies each before it is given to `take`.
+// corrupt: one is not what `blocks` says.
+Result<void> read_blocks(const InputFile& in, const std::vector<PageBlock>& blocks,
+                         const std::vector<std::uint32_t>& wanted, int threads, const BlockTaker& take);
+
+}  // namespace stasis

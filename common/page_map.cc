@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/page_map.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "common/sha256.h"
+
+namespace stasis {
+namespace {
+
+constexpr std::string_view kMagic = "stasis-memory 1\n";
+constexpr std::string_view kMagicOfAnyFormat = "stasis-memory ";
+
+// Little-endian, as every machine is that we run on; fixed sizes.
+class Writer {
+ public:
+  template <class Number>
+  void number(Number value) {
+    text_.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  void bytes(std::string_view bytes) { text_ += bytes; }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  // 0 behind the end; ok() tells.
+  template <class Number>
+  Number number() {
+    Number value = 0;
+    if (const auto piece = bytes(sizeof value); piece.size() == sizeof value) {
+      std::memcpy(&value, piece.data(), sizeof value);
+    }
+    return value;
+  }
+  std::string_view bytes(std::size_t size) {
+    if (size > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
+    const auto piece = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return piece;
+  }
+  // Of things of that size there can be so many still.
+  bool has_room_for(std::uint64_t count, std::size_t size) {
+    ok_ = ok_ && count <= rest_.size() / size;
+    return ok_;
+  }
+  bool ok() const { return ok_; }
+  bool at_end() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+constexpr std::size_t kBlockBytes = 8 + 4 + 4 + 1 + 32;
+constexpr std::size_t kRunBytes = 4 + 4 + 4;
+
+Failure damaged(const char* what) { return fail(ErrorKind::corrupt, std::string("memory map: ") + what); }
+
+bool is_image_name(std::string_view name) {
+  return name.starts_with("pages-") && name.size() < 64 && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+Result<std::vector<PageBlock>> read_blocks(Reader& in) {
+  const auto count = in.number<std::uint32_t>();
+  if (!in.has_room_for(count, kBlockBytes)) return damaged("is cut off");
+  std::vector<PageBlock> blocks(count);
+  std::uint64_t end = 0;
+  for (auto& block : blocks) {
+    block.offset = in.number<std::uint64_t>();
+    block.stored = in.number<std::uint32_t>();
+    block.pages = in.number<std::uint32_t>();
+    const auto encoding = in.number<std::uint8_t>();
+    const auto digest = in.bytes(block.sha256.size());
+    if (!in.ok()) return damaged("is cut off");
+    std::copy(digest.begin(), digest.end(), reinterpret_cast<char*>(block.sha256.data()));
+    block.encoding = encoding == 0 ? Encoding::plain : Encoding::zstd;
+    const bool is_last = &block == &blocks.back();
+    const std::uint64_t size = std::uint64_t{block.pages} * kPageSize;
+    if (encoding > 1 || block.pages == 0 || block.pages > kBlockPages || (!is_last && block.pages != kBlockPages) ||
+        block.offset != end || block.stored == 0 || block.stored > size ||
+        (block.encoding == Encoding::plain && block.stored != size)) {
+      return damaged("a block is none");
+    }
+    end += block.stored;
+  }
+  return blocks;
+}
+
+std::uint64_t pages_in(const std::vector<PageBlock>& blocks) {
+  return blocks.empty() ? 0 : (blocks.size() - 1) * std::uint64_t{kBlockPages} + blocks.back().pages;
+}
+
+}  // namespace
+
+std::string page_file_name(std::uint32_t generation) { return "shared-pages-" + std::to_string(generation); }
+
+void PageImage::add(PagePlace place) {
+  if (!runs.empty()) {
+    PageRun& last = runs.back();
+    const bool continues = last.generation == place.generation &&
+                           (place.generation == 0 || last.first + last.count == place.page) &&
+                           last.count < std::numeric_limits<std::uint32_t>::max();
+    if (continues) {
+      ++last.count;
+      return;
+    }
+  }
+  runs.push_back({place.generation, place.generation == 0 ? 0 : place.page, 1});
+}
+
+std::uint64_t PageImage::pages() const {
+  std::uint64_t pages = 0;
+  for (const auto& run : runs) pages += run.count;
+  return pages;
+}
+
+std::map<std::uint32_t, PageFileUse> PageMap::use() const {
+  std::map<std::uint32_t, PageFileUse> use;
+  std::map<std::uint32_t, std::vector<bool>> seen;
+  for (const auto& [generation, blocks] : files) {
+    use[generation].pages = static_cast<std::uint32_t>(pages_in(blocks));
+    seen[generation].resize(pages_in(blocks));
+  }
+  for (const auto& image : images) {
+    for (const auto& run : image.runs) {
+      if (run.generation == 0) continue;
+      auto& pages = seen[run.generation];
+      for (std::uint32_t i = 0; i < run.count; ++i) pages[run.first + i] = true;
+    }
+  }
+  for (auto& [generation, file] : use) {
+    file.used = static_cast<std::uint32_t>(std::count(seen[generation].begin(), seen[generation].end(), true));
+  }
+  return use;
+}
+
+std::string write_page_map(const PageMap& map) {
+  Writer out;
+  out.bytes(kMagic);
+  out.number(static_cast<std::uint32_t>(map.files.size()));
+  for (const auto& [generation, blocks] : map.files) {
+    out.number(generation);
+    out.number(static_cast<std::uint32_t>(blocks.size()));
+    for (const auto& block : blocks) {
+      out.number(block.offset);
+      out.number(block.stored);
+      out.number(block.pages);
+      out.number(static_cast<std::uint8_t>(block.encoding == Encoding::zstd ? 1 : 0));
+      out.bytes({reinterpret_cast<const char*>(block.sha256.data()), block.sha256.size()});
+    }
+  }
+  out.number(static_cast<std::uint32_t>(map.images.size()));
+  for (const auto& image : map.images) {
+    out.number(static_cast<std::uint32_t>(image.name.size()));
+    out.bytes(image.name);
+    out.number(static_cast<std::uint32_t>(image.runs.size()));
+    for (const auto& run : image.runs) {
+      out.number(run.generation);
+      out.number(run.first);
+      out.number(run.count);
+    }
+  }
+  return out.take();
+}
+
+Result<PageMap> read_page_map(std::string_view bytes) {
+  if (!bytes.starts_with(kMagic)) {
+    if (!bytes.starts_with(kMagicOfAnyFormat)) return damaged("is none");
+    return fail(ErrorKind::unsupported, "memory map of another format than 1, the one this program knows");
+  }
+  Reader in(bytes.substr(kMagic.size()));
+  PageMap map;
+  std::uint32_t last = 0;
+  for (auto files = in.number<std::uint32_t>(); files > 0 && in.ok(); --files) {
+    const auto generation = in.number<std::uint32_t>();
+    if (generation <= last) return damaged("page files are out of order");
+    last = generation;
+    STASIS_LET(map.files[generation], read_blocks(in));
+  }
+  for (auto images = in.number<std::uint32_t>(); images > 0 && in.ok(); --images) {
+    PageImage image;
+    image.name = in.bytes(in.number<std::uint32_t>());
+    const auto runs = in.number<std::uint32_t>();
+    if (!is_image_name(image.name) || !in.has_room_for(runs, kRunBytes)) return damaged("an image is none");
+    for (std::uint32_t i = 0; i < runs; ++i) {
+      PageRun run;
+      run.generation = in.number<std::uint32_t>();
+      run.first = in.number<std::uint32_t>();
+      run.count = in.number<std::uint32_t>();
+      const auto file = map.files.find(run.generation);
+      const bool zeros = run.generation == 0 && run.first == 0;
+      if (run.count == 0 ||
+          (!zeros && (file == map.files.end() || std::uint64_t{run.first} + run.count > pages_in(file->second)))) {
+        return damaged("a run leads to no page");
+      }
+      image.runs.push_back(run);
+    }
+    const bool known = std::any_of(map.images.begin(), map.images.end(),
+                                   [&](const PageImage& other) { return other.name == image.name; });
+    if (known) return damaged("an image is there twice");
+    map.images.push_back(std::move(image));
+  }
+  if (!in.ok() || !in.at_end()) return damaged("is cut off, or goes on behind its end");
+  return map;
+}
+
+EncodedStream describe_page_file(const std::vector<PageBlock>& blocks) {
+  EncodedStream stream;
+  stream.encoding = Encoding::blocks;
+  stream.size = pages_in(blocks) * kPageSize;
+  Sha256 digest;
+  for (const auto& block : blocks) {
+    stream.stored += block.stored;
+    digest.update(block.sha256.data(), block.sha256.size());
+  }
+  stream.sha256 = digest.hex();
+  return stream;
+}
+
+}  // namespace stasis

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/store_memory.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <numeric>
+
+#include "common/page_file.h"
+
+namespace stasis {
+namespace {
+
+// Part of a block, and where in which image it belongs.
+struct Part {
+  std::uint32_t first = 0;  // page in the block
+  std::uint32_t count = 0;
+  int image = -1;
+  std::uint64_t at = 0;  // bytes
+};
+using PartsOfBlocks = std::map<std::uint32_t, std::vector<Part>>;
+
+void add_parts(const PageRun& run, int image, std::uint64_t at, PartsOfBlocks& parts) {
+  for (std::uint32_t done = 0; done < run.count;) {
+    const std::uint32_t page = run.first + done;
+    const std::uint32_t count = std::min(run.count - done, kBlockPages - page % kBlockPages);
+    parts[page / kBlockPages].push_back({page % kBlockPages, count, image, at + done * std::uint64_t{kPageSize}});
+    done += count;
+  }
+}
+
+Result<void> write_part(const Part& part, const char* pages) {
+  const char* data = pages + part.first * kPageSize;
+  std::size_t left = part.count * kPageSize;
+  for (std::uint64_t at = part.at; left > 0;) {
+    const ssize_t written = ::pwrite(part.image, data, left, static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail(errno_error("write", errno));
+    data += written;
+    at += static_cast<std::uint64_t>(written);
+    left -= static_cast<std::size_t>(written);
+  }
+  return {};
+}
+
+std::vector<std::uint32_t> keys_of(const PartsOfBlocks& parts) {
+  std::vector<std::uint32_t> keys;
+  keys.reserve(parts.size());
+  for (const auto& [block, ignored] : parts) keys.push_back(block);
+  return keys;
+}
+
+}  // namespace
+
+Result<void> assemble_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
+                             const PageObserver& observer) {
+  std::vector<UniqueFd> images;
+  std::map<std::uint32_t, PartsOfBlocks> parts;
+  for (const auto& image : map.images) {
+    UniqueFd file(::openat(into, image.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) return fail(errno_error("create " + image.name, errno));
+    std::uint64_t at = 0;
+    for (const auto& run : image.runs) {
+      // Zeros are a hole.
+      if (run.generation != 0) add_parts(run, file.get(), at, parts[run.generation]);
+      at += run.count * std::uint64_t{kPageSize};
+    }
+    if (::ftruncate(file.get(), static_cast<off_t>(at)) != 0) return fail(errno_error("make " + image.name, errno));
+    images.push_back(std::move(file));
+  }
+  for (const auto& [generation, blocks] : parts) {
+    const auto& table = map.files.at(generation);
+    STASIS_LET(const InputFile* const file, open(generation));
+    const auto take = [&, number = generation, &of = blocks](std::uint32_t block, const char* pages) -> Result<void> {
+      for (const auto& part : of.at(block)) STASIS_TRY(write_part(part, pages));
+      for (std::uint32_t i = 0; observer && i < table[block].pages; ++i) {
+        observer({number, block * kBlockPages + i}, pages + i * kPageSize);
+      }
+      return {};
+    };
+    STASIS_TRY(in_context(page_file_name(generation), read_blocks(*file, table, keys_of(blocks), threads, take)));
+  }
+  return {};
+}
+
+Result<void> verify_page_files(const PageMap& map, const OpenPageFile& open, int threads) {
+  for (const auto& [generation, blocks] : map.files) {
+    STASIS_LET(const InputFile* const file, open(generation));
+    std::vector<std::uint32_t> all(blocks.size());
+    std::iota(all.begin(), all.end(), 0U);
+    const auto nowhere = [](std::uint32_t, const char*) -> Result<void> { return {}; };
+    STASIS_TRY(in_context(page_file_name(generation), read_blocks(*file, blocks, all, threads, nowhere)));
+  }
+  return {};
+}
+
+}  // namespace stasis

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/dump.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/criu_command.h"
+#include "common/criu_log.h"
+#include "common/namespaces.h"
+#include "common/protocol.h"
+
+namespace stasis {
+
+Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, int images, int lock) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(errno_error("socketpair", errno));
+  UniqueFd ours(pair[0]);
+  const UniqueFd theirs(pair[1]);
+  const UniqueFd output(::openat(images, "criu.out", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!output) return fail(errno_error("create criu.out", errno));
+  DumpOptions options;
+  options.root = run.root;
+  options.leave_running = leave_running;
+  const Pass pass[] = {{images, kImagesFd}, {theirs.get(), kHookFd}, {lock, kHookFd + 1}};
+  STASIS_LET(const pid_t criu,
+             spawn_in_capsule(run.init_pidfd, Enter::mounts_and_pids, criu_dump_command(config.criu, options),
+                              output.get(), {std::begin(pass), std::end(pass)}));
+  return Dump(criu, std::move(ours), images);
+}
+
+Dump::~Dump() {
+  if (criu_ > 0) abandon();
+}
+
+Result<void> Dump::wait_frozen(Deadline deadline) {
+  while (true) {
+    pollfd line{hook_.get(), POLLIN, 0};
+    const int ready = ::poll(&line, 1, deadline.poll_timeout());
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) return fail(ErrorKind::timed_out, "criu took too long");
+    char word = 0;
+    if (::read(hook_.get(), &word, 1) == 1 && word == 'F') return {};
+    // criu has closed its end without ever getting to the hook: it refuses this tree, unless something ended it or the
+    // disk did not take what it wrote.
+    const int status = reap();
+    const std::string reason = why();
+    if (criu_was_out_of_space(reason)) return fail(ErrorKind::no_space, reason);
+    return fail(WIFEXITED(status) ? ErrorKind::unsupported : ErrorKind::failed, reason);
+  }
+}
+
+Result<void> Dump::release() {
+  if (::send(hook_.get(), "+", 1, MSG_NOSIGNAL) != 1) {
+    reap();
+    return fail(ErrorKind::lost, "criu died while the tree was frozen: " + why());
+  }
+  if (const int status = reap(); status != 0) return fail(ErrorKind::lost, why());
+  return {};
+}
+
+void Dump::abandon() {
+  (void)!::send(hook_.get(), "-", 1, MSG_NOSIGNAL);
+  hook_.reset();
+  reap();
+}
+
+int Dump::reap() {
+  int status = -1;
+  while (criu_ > 0 && ::waitpid(criu_, &status, 0) < 0 && errno == EINTR) {
+  }
+  criu_ = -1;
+  return status;
+}
+
+std::string Dump::why() const { return explain_criu_log(images_, kDumpLog); }
+
+}  // namespace stasis

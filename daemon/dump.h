@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// dump.h - one criu dump under way: started, frozen, released. The images are in a node-local directory.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+
+#include "common/deadline.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "daemon/run.h"
+
+namespace stasis {
+
+class Dump {
+ public:
+  // Starts criu on the run's tree. `lock` is inherited by it.
+  static Result<Dump> start(const Run& run, const Config& config, bool leave_running, int images, int lock);
+
+  Dump(Dump&& other) noexcept
+      : criu_(std::exchange(other.criu_, -1)), hook_(std::move(other.hook_)), images_(other.images_) {}
+  Dump& operator=(Dump&&) = delete;
+  // What was not released runs on: criu's hook sees its line closed.
+  ~Dump();
+
+  // Returns when the images are written and the tree stands still. The error says why criu gave up; the tree runs.
+  Result<void> wait_frozen(Deadline deadline);
+
+  // Ends it as started: the tree runs on, or is ended. Fails when criu did not finish; then the tree runs.
+  Result<void> release();
+  // The tree runs on in any case.
+  void abandon();
+
+ private:
+  Dump(pid_t criu, UniqueFd hook, int images) : criu_(criu), hook_(std::move(hook)), images_(images) {}
+  int reap();
+  std::string why() const;
+
+  pid_t criu_;
+  UniqueFd hook_;
+  int images_;
+};
+
+}  // namespace stasis

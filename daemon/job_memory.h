@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// job_memory.h - the memory of a job on its way from criu's images into a generation: what is new of it, and the rest
+// by name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "common/page_capture.h"
+#include "common/store.h"
+#include "daemon/run.h"
+
+namespace stasis {
+
+// One checkpoint.
+class JobMemory {
+ public:
+  // For the generation that `publication` is, after `previous` (nullptr: it is the first that counts). All of them, and
+  // the directory `images`, outlive this.
+  static Result<std::unique_ptr<JobMemory>> open(const Run& run, const Config& config, const CheckpointStore& store,
+                                                 Publication& publication, const Manifest* previous,
+                                                 std::uint32_t number, int images, std::uint64_t memory);
+
+  // Criu has written all of its images, and the tree may run: takes those of the memory out of the directory, leaves
+  // the stream "memory" in their place and adds the page files to the manifest. On failure nothing of it counts.
+  Result<void> finish(Manifest& manifest);
+  // The next checkpoint will know what this one has.
+  void remember(const Manifest& published);
+
+ private:
+  JobMemory(PageIndex index, PageMap previous, const Manifest* manifest, int images)
+      : index_(std::move(index)), previous_(std::move(previous)), previous_manifest_(manifest), images_(images) {}
+  Result<void> take_images();
+
+  PageIndex index_;
+  PageMap previous_;
+  const Manifest* previous_manifest_;
+  int images_;
+  std::unique_ptr<PageCapture> capture_;
+  std::map<std::uint32_t, PageFileUse> use_;
+};
+
+// Where the index of the pages of that run is.
+std::string page_index_path(const Config& config, const Run& run);
+
+// Learns the pages of a generation while it is fetched, for the checkpoints of the run that goes on from there.
+class PageLearner {
+ public:
+  PageLearner(const Config& config, const Run& run);
+  ~PageLearner();
+  PageObserver observer();
+  // All has been seen, and belongs to `manifest`.
+  void remember(const Manifest& manifest, const CheckpointStore& store);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace stasis

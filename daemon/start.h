@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// start.h - how a run begins: from scratch, from a checkpoint, or not at all. Runs in a worker.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "common/message.h"
+#include "common/slurm_client.h"
+#include "common/store.h"
+#include "daemon/run.h"
+
+namespace stasis {
+
+// Generations that this run tried in vain, and why criu could not restore them; empty: not looked at yet.
+using FailedRestores = std::map<std::uint32_t, std::string>;
+
+// Makes everything ready for the newest generation that is whole and not in `failed`: fetched and verified, the job's
+// files rolled back, /tmp and /dev/shm in place. Each answer has `why` the last of `failed` did not restore.
+//
+//   fresh (first_start, excluded)          there never was a checkpoint, or the user wants a restart
+//   restore (argv..., closed..., root, number, first_start, excluded, directory, made_at, node)
+//                                          closed: the connections to the outside that it goes on without
+//   hold (reason, text, first_start)       there is or may be one, and it cannot be used; reason "busy": not just now
+Message prepare_start(const Run& run, const FailedRestores& failed, const Config& config, const CheckpointStore& store,
+                      SlurmClient& slurm);
+
+}  // namespace stasis

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# vm_image_build.sh DIR MIRROR - makes the image that vm_image.sh describes, in DIR. Run by vm_image.sh alone.
+# A program of its own, so that the first step that fails ends it.
+# shellcheck disable=SC1091,SC2154
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+for part in debian guest; do
+  # shellcheck source=/dev/null
+  . "$top/scripts/lib/vm_$part.sh"
+done
+
+dir=$1 mirror=$2
+disk_size=8G
+root=$dir/root
+
+# The kernel out of a bzImage: its header says where the compressed one lies.
+unpack_kernel() {
+  python3 - "$1" <<'PY' | zstd -dq >"$2"
+import struct, sys
+image = open(sys.argv[1], "rb").read()
+setup = (image[0x1F1] or 4) + 1
+offset, length = struct.unpack_from("<II", image, 0x248)
+start = setup * 512 + offset
+sys.stdout.buffer.write(image[start : start + length - 4])  # the last 4 bytes are the unpacked size
+PY
+}
+
+make_initrd() {
+  local tree=$dir/initrd.tree modules module
+  modules=$(echo "$root"/usr/lib/modules/*)
+  mkdir -p "$tree"/{bin,modules,dev,proc,disk}
+  cp "$root/usr/bin/busybox" "$tree/bin/busybox"
+  for module in "${guest_boot_modules[@]}"; do
+    xz -dc "$modules/kernel/$module.ko.xz" >"$tree/modules/$(basename "$module").ko"
+  done
+  guest_init >"$tree/init"
+  chmod 755 "$tree/init"
+  (cd "$tree" && find . | cpio -o -H newc --quiet) >"$dir/initrd"
+  rm -rf -- "$tree"
+}
+
+mkdir -p -- "$dir"
+debian_root "$dir/qemu" "$mirror" extract qemu-system-x86 qemu-utils &
+qemu=$!
+debian_root "$root" "$mirror" minbase "${guest_packages[@]}"
+wait "$qemu"
+
+guest_customize "$root"
+awk -F: '$1 == "munge" || $1 == "slurm" { print $1, $3, $4 }' "$root/etc/passwd" >"$dir/uids"
+unpack_kernel "$(echo "$root"/boot/vmlinuz-*)" "$dir/vmlinux"
+make_initrd
+mke2fs -q -t ext4 -F -L root -d "$root" "$dir/disk.img" "$disk_size"
+rm -rf --one-file-system -- "$root"

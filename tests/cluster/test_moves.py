@@ -1,0 +1,118 @@
+"""A protected job outlives whatever makes it leave its node, and ends as if nothing had been."""
+
+import pytest
+
+from bed import counting, eventually
+
+
+def test_interval_alone_lets_the_job_run_on(bed, same_as_undisturbed):
+    script = counting(30)
+    job = bed.submit(script, "--checkpoint-every=2s")
+    node = job.wait_running()
+    job.wait_checkpoint(2)
+    assert job.node() == node and job.restarts() == 0
+    same_as_undisturbed(job, script)
+    assert job.raw_output().count("stasis:") == 0
+    eventually(lambda: not any(name.startswith(f"1001/{job.id}-") for name in bed.store()), 30, "its checkpoints are removed")
+
+
+def test_requeue_on_ckpt_hops_five_times(bed, same_as_undisturbed):
+    script = counting(60, pause=0.3)
+    job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt")
+    same_as_undisturbed(job, script)
+    assert job.restarts() >= 5
+    nodes = bed.sh("ctl", f"sacct -n -P -X --duplicates -j {job.id} -o nodelist").split()
+    assert all(a != b for a, b in zip(nodes, nodes[1:])), f"each run on another node than the one before: {nodes}"
+
+
+def test_a_job_that_wants_one_node_hops_there(bed, same_as_undisturbed):
+    """slurmd takes a run that starts within the second in which the one before ended for one that was revoked."""
+    script = counting(50, pause=0.3)
+    job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt", "-w", "n1")
+    same_as_undisturbed(job, script)
+    assert job.restarts() >= 4
+
+
+def test_preemption_without_grace(bed, same_as_undisturbed):
+    script = counting(40)
+    # Nothing asked for: the partition's policy protects it.
+    job = bed.submit(script, "-p", "preempt")
+    job.wait_lines(8)
+    urgent = bed.submit("#!/bin/sh\nsleep 3\n", "-N3", "--exclusive", "--mem=100")
+    urgent.wait_end()
+    same_as_undisturbed(job, script)
+    assert job.restarts() == 1
+    assert "goes on from checkpoint 1" in job.raw_output()
+
+
+def test_preemption_within_grace(bed, same_as_undisturbed):
+    script = counting(100, pause=0.3)
+    job = bed.submit(script, "-p", "preempt-grace")
+    job.wait_lines(8)
+    urgent = bed.submit("#!/bin/sh\nsleep 3\n", "-N3", "--exclusive", "--mem=100")
+    urgent.wait_running(timeout=90)
+    assert job.restarts() == 1, "it left within its grace time"
+    same_as_undisturbed(job, script)
+    assert job.restarts() == 1, "and was requeued just once"
+
+
+def test_time_limit(bed, same_as_undisturbed):
+    script = counting(260)
+    job = bed.submit(script, "--checkpoint-every=1h", "-t", "1")
+    same_as_undisturbed(job, script, timeout=240)
+    assert job.restarts() == 1
+
+
+def test_requeue_by_its_user(bed, same_as_undisturbed):
+    script = counting(40)
+    job = bed.submit(script, "--checkpoint-every=1h")
+    node = job.wait_running()
+    job.wait_lines(8)
+    job.requeue()
+    assert job.wait_running(restarts=1) != node
+    same_as_undisturbed(job, script)
+    assert "goes on from checkpoint 1" in job.raw_output(), "it was dumped on the way out, not started over"
+
+
+def test_checkpoint_and_evacuate_by_command(bed, same_as_undisturbed):
+    script = counting(60)
+    job = bed.submit(script, "--checkpoint-every=1h")
+    node = job.wait_running()
+    job.wait_lines(4)
+    assert bed.run(node, "stasis", "checkpoint", str(job.id), user="bob").returncode == 1
+    assert "checkpoint 1" in bed.sh(node, f"stasis checkpoint {job.id}", user="alice")
+    assert job.restarts() == 0
+    assert bed.run(node, "stasis", "evacuate", user="alice").returncode == 1
+    bed.sh(node, "stasis evacuate")
+    assert job.wait_running(restarts=1) != node
+    same_as_undisturbed(job, script)
+
+
+def test_array_of_ten_two_at_a_time(bed):
+    script = "#!/bin/bash\nfor i in $(seq 1 12); do echo $SLURM_ARRAY_TASK_ID $i; sleep 0.25; done\n"
+    job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt", "--array=1-10%2", "-o", "array-%A-%a.out")
+    eventually(lambda: bed.sh("ctl", "squeue -h -u alice") == "", 240, "the whole array is done")
+    for task in range(1, 11):
+        text = bed.sh("ctl", f"grep -v '^stasis: \\|^slurmstepd' /home/alice/array-{job.id}-{task}.out")
+        assert text.splitlines() == [f"{task} {i}" for i in range(1, 13)]
+    states = bed.sh("ctl", f"sacct -n -X -P -j {job.id} -o state").split()
+    assert states == ["COMPLETED"] * 10
+
+
+def test_dependency_is_released_once_at_the_true_end(bed, same_as_undisturbed):
+    script = counting(40, code=0)
+    job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt")
+    after = bed.submit(f"#!/bin/sh\ngrep -c checksum /home/alice/{job.id}.out\n", f"--dependency=afterok:{job.id}")
+    same_as_undisturbed(job, script)
+    assert after.wait_end() == ("COMPLETED", "0:0")
+    assert after.output() == ["1"]
+    assert job.restarts() >= 2
+
+
+@pytest.mark.parametrize("ending, state, code", [("exit 3", "FAILED", "3:0"), ("kill -SEGV $$", "FAILED", "0:11")])
+def test_exit_codes_and_signals_reach_slurm_after_a_move(bed, ending, state, code):
+    job = bed.submit(f"#!/bin/bash\nfor i in 1 2 3 4 5 6; do echo $i; sleep 1; done\n{ending}\n", "--checkpoint-every=1h")
+    job.wait_lines(2)
+    job.requeue()
+    assert job.wait_end() == (state, code)
+    assert job.restarts() == 1

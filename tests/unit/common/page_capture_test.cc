@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Page captures published and fetched again, through a store on a disk in memory.
+#include "common/page_capture.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+
+#include <mutex>
+#include <random>
+
+#include "common/file_index.h"
+#include "common/store.h"
+#include "memory_file_system.h"
+#include "temp_directory.h"
+
+namespace stasis {
+namespace {
+
+using test::MemoryFileSystem;
+using test::TempDirectory;
+
+const std::string kKeyLine = "k1 " + std::string(64, 'a') + "\n";
+const JobKey kJob{"hpc", 1000, 812, 1700000000};
+
+// A process's memory, and its checkpoints as JobMemory makes them.
+class PageCaptureTest : public ::testing::Test {
+ protected:
+  PageCaptureTest() {
+    EXPECT_TRUE(disk_->make_directory("/scratch", 0755));
+    for (int i = 0; i < 600; ++i) memory_.push_back(page(i));
+  }
+
+  static std::string page(int number) {
+    std::minstd_rand random(static_cast<unsigned>(number) + 1);
+    std::string bytes(kPageSize, '\0');
+    std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(random()); });
+    return bytes;
+  }
+
+  // Returns what was written to the store for it.
+  Result<std::uint64_t> checkpoint(std::uint32_t number) {
+    const TempDirectory local;
+    Manifest m;
+    m.job = kJob;
+    m.part = "batch";
+    m.number = number;
+    m.gid = 1000;
+    m.node = "n1";
+    PageMap map;
+    if (previous_) {
+      STASIS_LET(map, store_.memory_map(*previous_));
+    }
+    STASIS_LET(PageIndex index,
+               PageIndex::open(index_directory_.path() + "/pages", previous_ ? identity_of(*previous_) : "", 600));
+    STASIS_LET(Publication publication, store_.begin(m));
+    PageCapture capture(index, number, [&] { return publication.create(page_file_name(number)); }, {1, 2});
+    const TempDirectory dumped;
+    std::string whole;
+    for (const auto& one : memory_) whole += one;
+    dumped.write("pages-1.img", whole);
+    const UniqueFd image(::open((dumped.path() + "/pages-1.img").c_str(), O_RDONLY | O_CLOEXEC));
+    STASIS_TRY(capture.add_image("pages-1.img", image.get()));
+    new_ = capture.new_pages();
+    STASIS_LET(const PageMap made, capture.finish(map));
+    local.write("memory", write_page_map(made));
+    for (const auto& [generation, blocks] : made.files) {
+      const std::string name = page_file_name(generation);
+      m.streams.push_back(generation == number ? ManifestStream{name, describe_page_file(blocks), name, 0, number}
+                                               : *previous_->stream(name));
+    }
+    STASIS_LET(const Generation generation, publication.publish(local.fd(), m));
+    STASIS_LET(previous_, store_.read(generation, kJob, "batch"));
+    STASIS_TRY(index.keep(identity_of(*previous_), made.use()));
+    return generation.bytes;
+  }
+
+  Result<std::string> fetch(std::uint32_t number) const {
+    const TempDirectory into;
+    STASIS_LET(const auto all, store_.generations(kJob, "batch"));
+    for (const auto& generation : all) {
+      if (generation.number != number) continue;
+      STASIS_TRY(store_.verify(generation, kJob, "batch"));
+      STASIS_TRY(store_.fetch(generation, kJob, "batch", into.fd()));
+      return into.read("pages-1.img");
+    }
+    return fail(ErrorKind::not_found, "no such generation");
+  }
+  std::string whole() const {
+    std::string text;
+    for (const auto& one : memory_) text += one;
+    return text;
+  }
+
+  std::shared_ptr<MemoryFileSystem> disk_ = std::make_shared<MemoryFileSystem>();
+  CheckpointStore store_{"/scratch", *Keys::parse(kKeyLine), disk_};
+  TempDirectory index_directory_;
+  std::vector<std::string> memory_;
+  std::optional<Manifest> previous_;
+  std::uint64_t new_ = 0;
+};
+
+TEST_F(PageCaptureTest, MemoryComesBackAsItWas) {
+  memory_[3] = memory_[4] = std::string(kPageSize, '\0');
+  memory_[7] = memory_[9];
+  const auto bytes = checkpoint(1);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  const auto fetched = fetch(1);
+  ASSERT_TRUE(fetched) << fetched.error().message;
+  EXPECT_EQ(*fetched, whole());
+}
+
+TEST_F(PageCaptureTest, WhatHasNotChangedIsNotStoredAgain) {
+  ASSERT_TRUE(checkpoint(1));
+  EXPECT_EQ(new_, 600U);
+  const auto same = checkpoint(2);
+  ASSERT_TRUE(same);
+  EXPECT_EQ(new_, 0U);
+  EXPECT_LT(*same, 8192U);
+  for (int i = 100; i < 130; ++i) memory_[static_cast<std::size_t>(i)] = page(1000 + i);
+  const auto little = checkpoint(3);
+  ASSERT_TRUE(little);
+  EXPECT_EQ(new_, 30U);
+  EXPECT_LT(*little, 31 * kPageSize + 8192U);
+  const auto fetched = fetch(3);
+  ASSERT_TRUE(fetched) << fetched.error().message;
+  EXPECT_EQ(*fetched, whole());
+}
+
+TEST_F(PageCaptureTest, OlderGenerationsGoAndTheirPagesStay) {
+  ASSERT_TRUE(checkpoint(1));
+  for (std::uint32_t number = 2; number < 6; ++number) {
+    memory_[number] = page(static_cast<int>(5000 + number));
+    ASSERT_TRUE(checkpoint(number));
+    ASSERT_TRUE(store_.prune(kJob, "batch", 1));
+    const auto fetched = fetch(number);
+    ASSERT_TRUE(fetched) << fetched.error().message;
+    EXPECT_EQ(*fetched, whole());
+  }
+  EXPECT_FALSE(fetch(1));
+}
+
+TEST_F(PageCaptureTest, AFailedCheckpointHarmsNoLaterOne) {
+  ASSERT_TRUE(checkpoint(1));
+  memory_[5] = page(7000);
+  disk_->fail_from(12, ErrorKind::no_space);
+  ASSERT_FALSE(checkpoint(2));
+  disk_->heal();
+  // The same number, other pages.
+  memory_[5] = page(7001);
+  ASSERT_TRUE(checkpoint(2));
+  EXPECT_EQ(*fetch(2), whole());
+  memory_[6] = page(7000);
+  ASSERT_TRUE(checkpoint(3));
+  EXPECT_EQ(*fetch(3), whole());
+}
+
+TEST_F(PageCaptureTest, DamageToASharedPageIsFound) {
+  ASSERT_TRUE(checkpoint(1));
+  ASSERT_TRUE(checkpoint(2));
+  for (const auto& path : disk_->all_files()) {
+    if (path.ends_with("shared-pages-1")) disk_->contents(path)[1000] ^= 1;
+  }
+  const auto fetched = fetch(2);
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().kind, ErrorKind::corrupt);
+}
+
+TEST_F(PageCaptureTest, WhoeverFetchesSeesWhereEachPageIs) {
+  ASSERT_TRUE(checkpoint(1));
+  const TempDirectory into;
+  std::mutex guard;
+  std::map<std::string, PagePlace> seen;
+  const auto all = store_.generations(kJob, "batch");
+  ASSERT_TRUE(store_.fetch(all->front(), kJob, "batch", into.fd(), [&](PagePlace place, const char* data) {
+    const std::lock_guard lock(guard);
+    seen[std::string(data, kPageSize)] = place;
+  }));
+  ASSERT_EQ(seen.size(), 600U);
+  for (std::uint32_t i = 0; i < 600; ++i) EXPECT_EQ(seen[memory_[i]], (PagePlace{1, i}));
+}
+
+}  // namespace
+}  // namespace stasis

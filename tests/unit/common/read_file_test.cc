@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/read_file.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace stasis {
+namespace {
+
+TEST(ReadFile, ReadsWhatHasNoSize) {
+  const auto text = read_file("/proc/self/status");
+  ASSERT_TRUE(text) << text.error().message;
+  EXPECT_NE(text->find("Uid:"), std::string::npos);
+}
+
+TEST(ReadFile, NamesTheMissingFile) {
+  EXPECT_EQ(read_file("/nowhere/at/all").error(),
+            (Error{ErrorKind::not_found, "open /nowhere/at/all: No such file or directory"}));
+}
+
+TEST(ReadFile, RefusesWhatIsLargerThanTheLimitInsteadOfCuttingIt) {
+  const std::string path = testing::TempDir() + "stasis_read_file_test";
+  std::ofstream(path) << std::string(10000, 'x');
+  EXPECT_EQ(read_file(path, 10000).value().size(), 10000U);
+  EXPECT_FALSE(read_file(path, 9999));
+  std::remove(path.c_str());
+}
+
+}  // namespace
+}  // namespace stasis

@@ -1,0 +1,75 @@
+"""The bed of virtual machines, as tests see it: scripts/vmcluster with results, and waiting with a deadline."""
+
+import pathlib
+import shlex
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+VMCLUSTER = TOP / "scripts" / "vmcluster"
+
+# No single command on a machine takes longer, however slow and busy the emulation is.
+COMMAND_SECONDS = 120
+
+
+def vmcluster(*args, env=None, seconds=900, **options):
+    """Runs a verb to its end; the result has returncode, stdout and stderr."""
+    return subprocess.run(
+        [VMCLUSTER, *args], env=env, timeout=seconds, text=True, capture_output=True, stdin=subprocess.DEVNULL, **options
+    )
+
+
+def wait_for(what, condition, seconds, every=0.5):
+    """The first truthy result of `condition`; an AssertionError that says what was awaited, and the last result, when
+    the time is over."""
+    until = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < until, f"waited {seconds} s for {what}; last seen: {result!r}"
+        time.sleep(every)
+
+
+class Bed:
+    """A bed that is up. Commands are given as one string for the node's shell."""
+
+    nodes = ("n1", "n2")
+
+    def run(self, node, command, user="root", stdin="", seconds=COMMAND_SECONDS):
+        return subprocess.run(
+            [VMCLUSTER, "exec", node, "-u", user, "--", "sh", "-c", command],
+            input=stdin, timeout=seconds, text=True, capture_output=True,
+        )
+
+    def out(self, node, command, user="root", **options):
+        """What `command` printed; it must succeed."""
+        result = self.run(node, command, user, **options)
+        assert result.returncode == 0, f"{node}, {user}: {command}\n{result.stdout}{result.stderr}"
+        return result.stdout.strip()
+
+    def node_state(self, node):
+        return self.out("ctl", f"sinfo -hN -p main -n {node} -o %T")
+
+    def submit(self, script, options="", user="alice"):
+        """Submits a batch script from the user's home directory and returns the job's id."""
+        command = f"cd && sbatch --parsable {options}"
+        return int(self.out("ctl", command, user, stdin="#!/bin/bash\n" + script))
+
+    def job(self, job_id):
+        """The job's record, as scontrol shows it."""
+        shown = self.out("ctl", f"scontrol show job {job_id} -o")
+        return dict(field.split("=", 1) for field in shown.split() if "=" in field)
+
+    def finished(self, job_id, seconds=90):
+        """Waits for the job's end and returns its record."""
+
+        def ended():
+            job = self.job(job_id)
+            return job if job["JobState"] not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") else None
+
+        return wait_for(f"job {job_id} to end", ended, seconds)
+
+    def job_output(self, job_id, user="alice"):
+        path = self.job(job_id)["StdOut"]
+        return self.out("ctl", f"cat {shlex.quote(path)}", user)

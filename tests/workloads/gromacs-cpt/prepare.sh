@@ -1,0 +1,1 @@
+../gromacs/prepare.sh

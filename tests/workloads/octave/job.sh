@@ -1,0 +1,4 @@
+#!/bin/bash
+#WORKLOAD what: Octave
+#SBATCH --mem=800
+exec octave-cli --no-history --no-init-file --quiet work.m
