@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <csignal>
 #include <map>
 #include <set>
+#include <thread>
 
+#include "common/deadline.h"
 #include "common/proc.h"
 
 namespace stasis {
@@ -29,6 +32,22 @@ std::string program_of(pid_t host) {
 
 // srun hands these on to its tasks; at others it ends them by force.
 bool srun_hands_on(int number) { return number == SIGUSR1 || number == SIGUSR2; }
+
+enum class Reception { takes, refuses, blocks };
+
+// A process that is starting another has every signal blocked meanwhile (posix_spawn, and shells), and would be ended
+// by one as soon as it has. It runs then, or waits uninterruptibly; one that waits for the signal sleeps.
+constexpr std::chrono::milliseconds kBlockedForAMoment{200};
+
+Reception look_at(pid_t host, int number) {
+  const std::uint64_t bit = std::uint64_t{1} << (number - 1);
+  const auto status = read_proc_status(host);
+  if (!status || (status->signals_ignored & bit) != 0) return Reception::refuses;
+  if ((status->signals_caught & bit) != 0) return Reception::takes;
+  if ((status->signals_blocked & bit) == 0) return Reception::refuses;
+  const auto stat = read_proc_stat(host);
+  return stat && stat->state == 'S' ? Reception::takes : Reception::blocks;
+}
 
 }  // namespace
 
@@ -68,15 +87,27 @@ SignalPlan plan_signal(const std::vector<SignalledProcess>& tree) {
 
 std::vector<SignalledProcess> look_at_signals(const std::vector<CapsuleProcess>& tree, int number, bool leave_srun) {
   std::vector<SignalledProcess> found;
-  const std::uint64_t bit = std::uint64_t{1} << (number - 1);
+  std::vector<std::size_t> undecided;
   for (const auto& process : tree) {
-    SignalledProcess one{process, program_of(process.host), false};
-    if (const auto status = read_proc_status(process.host)) {
-      // One that is blocked is waited for, by sigwait or signalfd, or comes when it is unblocked.
-      one.takes = ((status->signals_caught | status->signals_blocked) & ~status->signals_ignored & bit) != 0;
-    }
-    if (one.program == "srun" && (leave_srun || !srun_hands_on(number))) one.takes = false;
-    found.push_back(std::move(one));
+    found.push_back({process, program_of(process.host), false});
+    SignalledProcess& one = found.back();
+    if (one.program == "srun" && (leave_srun || !srun_hands_on(number))) continue;
+    const Reception reception = look_at(process.host, number);
+    one.takes = reception == Reception::takes;
+    if (reception == Reception::blocks) undecided.push_back(found.size() - 1);
+  }
+  for (const Deadline deadline = Deadline::in(kBlockedForAMoment); !undecided.empty() && !deadline.passed();) {
+    std::this_thread::sleep_for(kBlockedForAMoment / 10);
+    std::erase_if(undecided, [&](std::size_t index) {
+      const Reception reception = look_at(found[index].process.host, number);
+      found[index].takes = reception == Reception::takes;
+      return reception != Reception::blocks;
+    });
+  }
+  // One that computes all the while with the signal blocked looks whether it has come.
+  for (const std::size_t index : undecided) {
+    const auto stat = read_proc_stat(found[index].process.host);
+    found[index].takes = stat && stat->state == 'R';
   }
   return found;
 }

@@ -2,11 +2,14 @@
 #include "daemon/signal_takers.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/proc.h"
 #include "tests/unit/wait_for.h"
 
 namespace stasis {
@@ -112,6 +115,43 @@ TEST_F(SignalLooks, SeeWhoCatchesOrAwaitsIt) {
   EXPECT_TRUE(takes(start(SIG_DFL, true))) << "by sigwait or signalfd";
   EXPECT_FALSE(takes(start(SIG_DFL, false)));
   EXPECT_FALSE(takes(start(SIG_IGN, false)));
+}
+
+// It would be ended as soon as its child has begun.
+TEST_F(SignalLooks, AreNotTakenInByAProcessThatIsStartingAnother) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_NAME, "ready");
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+    // As posix_spawn does, for longer.
+    if (::syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, nullptr, nullptr, 0) == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      while (true) ::pause();
+    }
+    ::_exit(0);
+  }
+  children.push_back(child);
+  ASSERT_TRUE(wait_for([&] { return read_proc_stat(child).value().state == 'D'; }));
+  EXPECT_FALSE(takes(child));
+}
+
+TEST_F(SignalLooks, SeeAProgramThatComputesAndLooksItself) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    while (true) {
+    }
+  }
+  children.push_back(child);
+  ASSERT_TRUE(wait_for([&] { return read_proc_status(child).value().signals_blocked != 0; }));
+  EXPECT_TRUE(takes(child));
 }
 
 }  // namespace
