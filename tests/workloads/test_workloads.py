@@ -22,8 +22,10 @@ def submit(bed, workload, run, *options):
     place = f"workloads/{workload.name}/{run}"
     bed.sh("ctl", f"chmod -Rf u+rwx {place}; rm -rf {place} && mkdir -p {place}", user="alice")
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", dereference=True) as tar:
+    with tarfile.open(fileobj=packed, mode="w") as tar:
         tar.add(workload.folder, arcname=".")
+        for file in workload.borrowed:
+            tar.add(file, arcname=file.name)
     unpack = [CLUSTER, "exec", "ctl", "-u", "alice", "--", "tar", "-C", place, "--no-same-owner", "-xf", "-"]
     subprocess.run(unpack, input=packed.getvalue(), check=True)
     words = ["sbatch", "--parsable", "-o", "/home/alice/%j.out", "-D", f"/home/alice/{place}", "-J", workload.name]

@@ -2,6 +2,7 @@
 
     #WORKLOAD what: how the table in docs/users.md calls it
     #WORKLOAD variants: a b     run as each, named by $VARIANT in the job
+    #WORKLOAD with: FOLDER/FILE another workload's file that it uses, too
     #WORKLOAD refused: WORDS    no checkpoint of it can be made, and these words are in the reason that its user is told
     #WORKLOAD signal: yes       it keeps its own state: its script starts again at each move
 """
@@ -20,6 +21,8 @@ class Workload:
         said = dict(re.findall(r"(?m)^#WORKLOAD (\w+): (.*)$", (folder / "job.sh").read_text()))
         self.what = said.pop("what")
         self.variants = said.pop("variants", "").split()
+        borrowed = said.pop("with", None)
+        self.borrowed = [HERE / borrowed] if borrowed else []
         self.refused = said.pop("refused", None)
         self.by_signal = said.pop("signal", "no") == "yes"
         assert not said, f"{folder.name}/job.sh: unknown {list(said)}"

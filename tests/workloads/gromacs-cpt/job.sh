@@ -1,6 +1,7 @@
 #!/bin/bash
 #WORKLOAD what: GROMACS mdrun with its own checkpoints (-cpi), by --checkpoint-method=signal
 #WORKLOAD signal: yes
+#WORKLOAD with: gromacs/prepare.sh
 #SBATCH --mem=1000
 #SBATCH --checkpoint-method=signal:TERM:60
 . ./prepare.sh

@@ -1,1 +1,0 @@
-../gromacs/prepare.sh
