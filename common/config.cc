@@ -307,6 +307,7 @@ class Parser {
                               {"requeue_begin_now", boolean(p.requeue_begin_now)},
                               {"allow_io_uring", boolean(p.allow_io_uring)},
                               {"outside_connections", choice(p.outside_connections, parse_outside_connections)},
+                              {"check_cpu", boolean(p.check_cpu)},
                               {"restore_failure", choice(p.restore_failure, parse_restore_failure)},
                               {"users_may_opt_out", boolean(p.users_may_opt_out)},
                               {"final_dump_margin", duration(p.final_dump_margin)},

@@ -32,11 +32,12 @@ Json to_json(const ManifestStream& s) {
 Json to_json(const Manifest& m) {
   Json streams = Json::array();
   for (const auto& stream : m.streams) streams.push_back(to_json(stream));
-  return {{"cluster", m.job.cluster}, {"uid", m.job.uid},   {"job", m.job.job},     {"first_start", m.job.first_start},
-          {"part", m.part},           {"number", m.number}, {"made_at", m.made_at}, {"restarts", m.restarts},
-          {"reason", m.reason},       {"gid", m.gid},       {"root", m.root},       {"stdio", m.stdio},
-          {"node", m.node},           {"kernel", m.kernel}, {"criu", m.criu},       {"command", m.command},
-          {"excluded", m.excluded},   {"streams", streams}};
+  return {
+      {"cluster", m.job.cluster}, {"uid", m.job.uid},       {"job", m.job.job},     {"first_start", m.job.first_start},
+      {"part", m.part},           {"number", m.number},     {"made_at", m.made_at}, {"restarts", m.restarts},
+      {"reason", m.reason},       {"gid", m.gid},           {"root", m.root},       {"stdio", m.stdio},
+      {"node", m.node},           {"kernel", m.kernel},     {"cpu", m.cpu},         {"criu", m.criu},
+      {"command", m.command},     {"excluded", m.excluded}, {"streams", streams}};
 }
 
 // Reads the members of one object; the first that is not as it must be is remembered, and the rest then means nothing.
@@ -189,6 +190,7 @@ Result<Manifest> parse_manifest_body(std::string_view text) {
   members.number("root", m.root);
   members.text("node", m.node);
   members.text("kernel", m.kernel);
+  members.text("cpu", m.cpu);
   members.text("criu", m.criu);
   members.text("command", m.command);
   members.text("excluded", m.excluded);

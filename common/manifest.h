@@ -61,6 +61,7 @@ struct Manifest {
   std::array<std::string, 3> stdio;  // what the task was given by Slurm, as links in /proc
   std::string node;
   std::string kernel;
+  std::string cpu;  // cpu_features.h
   std::string criu;
   std::string command;   // of a step: only the same command goes on from it
   std::string excluded;  // nodes the user excluded, for Stasis adds its own wishes to that list

@@ -55,6 +55,7 @@ struct Policy {
   bool allow_io_uring = false;  // a program that uses it cannot be checkpointed
   // Of a job that goes on elsewhere; or it is not checkpointed as long as it has any.
   OutsideConnections outside_connections = OutsideConnections::close;
+  bool check_cpu = true;  // that nothing is missing where a job goes on
   RestoreFailure restore_failure = RestoreFailure::hold;
   bool users_may_opt_out = true;
   // A last dump starts this long before the end, on top of what the job's dumps have taken so far.

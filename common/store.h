@@ -123,6 +123,9 @@ class CheckpointStore {
   Result<int> note_failed_restore(const JobKey& job, const std::string& part, std::uint32_t restarts,
                                   const std::string& node) const;
   Result<void> forget_failed_restores(const JobKey& job, const std::string& part) const;
+  // The job cannot go on on `node`, as long as that is what it is.
+  Result<void> note_unfit_node(const JobKey& job, const std::string& node) const;
+  Result<std::vector<std::string>> unfit_nodes(const JobKey& job) const;
 
   // Bytes that can still be written. A quota may allow less.
   Result<std::uint64_t> free_space() const;

@@ -11,11 +11,19 @@ constexpr std::string_view kGeneration = "gen-";
 constexpr std::string_view kBase = "base-";
 constexpr std::string_view kAside = "aside-";
 constexpr std::string_view kAttempt = "failed-";
+constexpr std::string_view kUnfit = ".unfit.";
 
 std::string numbered(std::string_view prefix, std::uint32_t number) {
   char digits[16];
   std::snprintf(digits, sizeof digits, "%06u", number);
   return std::string(prefix) + digits;
+}
+
+std::string file_name(std::string text) {
+  for (char& letter : text) {
+    if (letter == '/') letter = '_';
+  }
+  return text;
 }
 
 std::optional<std::uint32_t> parse(std::string_view prefix, std::string_view name) {
@@ -55,13 +63,15 @@ std::string probe_name(std::uint32_t job, const std::string& part, const std::st
 }
 
 std::string attempt_name(std::uint32_t restarts, const std::string& node) {
-  std::string name = std::string(kAttempt) + std::to_string(restarts) + "." + node;
-  for (char& letter : name) {
-    if (letter == '/') letter = '_';
-  }
-  return name;
+  return file_name(std::string(kAttempt) + std::to_string(restarts) + "." + node);
 }
 bool is_attempt_name(std::string_view name) { return name.starts_with(kAttempt); }
+
+std::string unfit_name(const std::string& node) { return file_name(std::string(kUnfit) + node); }
+std::optional<std::string> parse_unfit_name(std::string_view name) {
+  if (!name.starts_with(kUnfit) || name.size() == kUnfit.size()) return std::nullopt;
+  return std::string(name.substr(kUnfit.size()));
+}
 
 std::optional<std::uint32_t> parse_generation_name(std::string_view name) { return parse(kGeneration, name); }
 std::optional<std::uint32_t> parse_base_name(std::string_view name) { return parse(kBase, name); }

@@ -7,6 +7,10 @@
 //   aside-000008    a generation that its job shall not go on from; becomes gen-000008 again when it shall
 //   .old-...        being removed
 //   failed-2.n1     a restore was tried on n1 in vain, in the run after two requeues
+//
+// In that of the job, beside its parts:
+//
+//   .unfit.n2       it cannot go on on n2
 #pragma once
 
 #include <cstdint>
@@ -42,6 +46,9 @@ std::optional<JobName> parse_job_name(std::string_view name);
 
 std::string attempt_name(std::uint32_t restarts, const std::string& node);
 bool is_attempt_name(std::string_view name);
+
+std::string unfit_name(const std::string& node);
+std::optional<std::string> parse_unfit_name(std::string_view name);
 
 std::optional<std::uint32_t> parse_generation_name(std::string_view name);
 std::optional<std::uint32_t> parse_base_name(std::string_view name);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace stasis {
 namespace {
@@ -24,6 +26,11 @@ bool is_any_of(const std::string& state, std::initializer_list<const char*> name
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return state == name; });
 }
 
+std::string with(std::string list, const std::vector<std::string>& nodes) {
+  for (const auto& node : nodes) list += (list.empty() ? "" : ",") + node;
+  return list;
+}
+
 // Asking again makes sense.
 bool is_away(const Error& error) { return error.kind == ErrorKind::busy || error.kind == ErrorKind::timed_out; }
 
@@ -40,7 +47,8 @@ class AfterRun {
   std::optional<std::string> requeued(const JobInfo& job);
   std::optional<std::string> ended_before_it_ran();
   bool has_checkpoint() const;
-  std::string prefer_until(const JobInfo& requeued, const std::string& excluded);
+  std::vector<std::string> unfit_nodes() const;
+  std::string prefer_until(const JobInfo& requeued, const std::string& excluded, const std::string& never);
   std::string done();
   Result<void> remove() const;
   static Deadline answer() { return Deadline::in(kSlurmAnswers); }
@@ -133,19 +141,29 @@ std::optional<std::string> AfterRun::requeued(const JobInfo& job) {
   // Before the first requeue the list is the user's alone; later it has our wishes in it, and the checkpoint knows.
   if (!own_) own_ = run_.facts.restarts == 0 ? job.excluded_nodes : run_.excluded;
   // A user who wants certain nodes is not argued with: excluding one of them would leave the job waiting for ever.
-  const bool prefer =
-      policy_.prefer_other_node != PreferOtherNode::off && job.required_nodes.empty() && has_checkpoint();
-  const std::string excluded = own_->empty() ? run_.facts.node : *own_ + "," + run_.facts.node;
+  const bool anywhere = job.required_nodes.empty();
+  const auto unfit = unfit_nodes();
+  const bool fits_here = std::find(unfit.begin(), unfit.end(), run_.facts.node) == unfit.end();
+  const bool prefer = anywhere && fits_here && policy_.prefer_other_node != PreferOtherNode::off && has_checkpoint();
   std::vector<std::string> fields;
-  if (prefer) fields.push_back("ExcNodeList=" + excluded);
-  if (policy_.requeue_begin_now) fields.emplace_back(prefer ? "StartTime=now" : kSoonHere);
+  const std::string never = with(*own_, unfit);
+  const std::string excluded = prefer ? with(never, {run_.facts.node}) : never;
+  if (anywhere && (prefer || !unfit.empty())) fields.push_back("ExcNodeList=" + excluded);
+  if (policy_.requeue_begin_now) fields.emplace_back(prefer || !fits_here ? "StartTime=now" : kSoonHere);
   if (fields.empty()) return "requeued";
   if (const auto set = slurm_.update(run_.facts.ref(), fields, answer()); !set) {
     if (is_away(set.error())) return std::nullopt;
     return "requeued; " + set.error().message;
   }
   if (!prefer || policy_.prefer_other_node != PreferOtherNode::soft) return "requeued";
-  return prefer_until(job, excluded);
+  return prefer_until(job, excluded, never);
+}
+
+// Of the last job of that id: where its checkpoints have been found to need another processor.
+std::vector<std::string> AfterRun::unfit_nodes() const {
+  const auto jobs = store_.jobs(run_.key.cluster, run_.facts.uid, run_.facts.job);
+  if (!jobs || jobs->empty()) return {};
+  return store_.unfit_nodes(jobs->back()).value_or(std::vector<std::string>());
 }
 
 // Of what the user excluded himself nothing but a checkpoint knows. Without one the script starts again, anywhere, and
@@ -158,9 +176,9 @@ bool AfterRun::has_checkpoint() const {
          });
 }
 
-// `excluded` is the list as it was set. Whoever changed it meanwhile knew what he did; and a job that has run since
-// then may wait with the same list again, for a later run on this node.
-std::string AfterRun::prefer_until(const JobInfo& requeued, const std::string& excluded) {
+// `excluded` is the list as it was set, `never` what stays of it. Whoever changed it meanwhile knew what he did; and a
+// job that has run since then may wait with the same list again, for a later run on this node.
+std::string AfterRun::prefer_until(const JobInfo& requeued, const std::string& excluded, const std::string& never) {
   const JobRef job = run_.facts.ref();
   std::size_t waited = 0;
   while (clock_.now() < give_up_) {
@@ -171,7 +189,7 @@ std::string AfterRun::prefer_until(const JobInfo& requeued, const std::string& e
     if (!now || !now->pending() || now->restarts != requeued.restarts || now->excluded_nodes != excluded)
       return "requeued";
     if (waited < std::size(kPreferFor)) continue;
-    const auto set = slurm_.update(job, {"ExcNodeList=" + *own_}, answer());
+    const auto set = slurm_.update(job, {"ExcNodeList=" + never}, answer());
     if (set) return "requeued; no other node was free, so this one will do";
     if (!is_away(set.error())) return "requeued; " + set.error().message;
   }

@@ -15,6 +15,7 @@
 
 #include "common/capsule_processes.h"
 #include "common/checkpoint_comment.h"
+#include "common/cpu_features.h"
 #include "common/criu_command.h"
 #include "common/log.h"
 #include "common/namespaces.h"
@@ -197,6 +198,7 @@ Manifest Checkpoint::new_manifest() const {
   manifest.root = run_.root;
   manifest.node = run_.facts.node;
   manifest.kernel = kernel_release();
+  manifest.cpu = cpu_features();
   // A script's name is its place in slurmd's spool, which differs from run to run.
   if (run_.facts.step != kBatchStep) manifest.command = printable(run_.facts.command);
   manifest.excluded = run_.excluded;

@@ -32,6 +32,19 @@ std::uint32_t number_in(const Message& message) {
 }
 pid_t root_in(const Message& message) { return static_cast<pid_t>(message.get_int("root", 0, kMaxPid).value_or(0)); }
 
+bool has_attempts_left(const Run& run, Services& services) {
+  const auto attempts =
+      store_of(run, services.store).note_failed_restore(run.key, run.part, run.facts.restarts, run.facts.node);
+  return attempts && *attempts < kRestoreAttempts;
+}
+
+// Whose user wants just this node would come back to it for ever.
+bool keeps_off_node(const Run& run, Services& services) {
+  if (!store_of(run, services.store).note_unfit_node(run.key, run.facts.node)) return false;
+  const auto job = services.slurm.job(run.facts.ref(), Deadline::in(kSlurmAnswers));
+  return job && job->required_nodes.empty();
+}
+
 }  // namespace
 
 Result<RunKeeperPtr> RunKeeper::meet(Services& services, const Message& hello, const PeerCredentials& peer,
@@ -149,10 +162,11 @@ void RunKeeper::on_prepared(const Message& answer) {
     services_.loop.after(kTryAgain, [self = shared_from_this()] { self->prepare(); });
     return;
   }
-  if (answer.verb() != verb::kFresh && answer.verb() != verb::kRestore) {
-    return give_up(std::string(answer.get("text").value_or(answer.get("error").value_or("no reason given"))));
-  }
   run_.excluded = answer.get("excluded").value_or("");
+  if (answer.verb() != verb::kFresh && answer.verb() != verb::kRestore) {
+    return give_up(std::string(answer.get("text").value_or(answer.get("error").value_or("no reason given"))),
+                   answer.get("reason") == kUnfit);
+  }
   if (answer.verb() == verb::kRestore) return restore(answer);
   services_.log.info("job={} starts, checkpointed every {}{}", run_.name(), format_time(run_.protection.interval),
                      run_.protection.method == CheckpointMethod() ? "" : ", " + to_string(run_.protection.method));
@@ -183,16 +197,15 @@ void RunKeeper::restore(const Message& answer) {
   tell(order, fds);
 }
 
-// What does not restore here may restore elsewhere; what restores nowhere waits, held, for somebody to look at it.
-void RunKeeper::give_up(const std::string& reason) {
+// What does not restore here may restore elsewhere; what restores nowhere waits, held, for somebody to look at it. A
+// node that is `unfit` says nothing about the others.
+void RunKeeper::give_up(const std::string& reason, bool unfit) {
   services_.log.error("job={} not resumed: {}", run_.name(), reason);
   phase_ = Phase::leaving;
   work(
-      [this, run = run_, reason](const WorkerLine& line) {
+      [this, run = run_, reason, unfit](const WorkerLine& line) {
         Message message("given_up");
-        const auto attempts =
-            store_of(run, services_.store).note_failed_restore(run.key, run.part, run.facts.restarts, run.facts.node);
-        const bool elsewhere = attempts && *attempts < kRestoreAttempts;
+        const bool elsewhere = unfit ? keeps_off_node(run, services_) : has_attempts_left(run, services_);
         const std::string fate = elsewhere
                                      ? "this job cannot be resumed on " + run.facts.node + ", another node is tried: "
                                      : "this job cannot be resumed, so it is held and nothing is lost: ";

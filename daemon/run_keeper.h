@@ -72,7 +72,7 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   void prepare();
   void on_prepared(const Message& answer);
   void restore(const Message& answer);
-  void give_up(const std::string& reason);
+  void give_up(const std::string& reason, bool unfit = false);
   void on_capsule_end();
   void join_job();
   void leave_job();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/cpu_features.h"
 #include "common/criu_command.h"
 #include "common/criu_log.h"
 #include "common/log.h"
@@ -40,11 +41,14 @@ class Start {
   // Of the job whose checkpoints were found; 0: none were.
   std::time_t first_start() const { return first_start_; }
   const std::string& why() const { return why_; }
+  bool unfit() const { return unfit_; }
+  const std::string& excluded() const { return excluded_; }
 
  private:
   void explain_last_failure(const std::string& directory);
   Result<Message> fresh();
   bool belong_here(const JobKey& key, const std::vector<Generation>& generations) const;
+  Result<void> check_cpu(const Manifest& manifest);
   Result<Message> try_generation(const Generation& generation, const JobKey& key, int lock);
 
   const Run& run_;
@@ -54,6 +58,8 @@ class Start {
   const CheckpointStore& store_;
   SlurmClient& slurm_;
   std::time_t first_start_ = 0;
+  std::string excluded_;  // of the checkpoint looked at last
+  bool unfit_ = false;
 };
 
 Result<Message> Start::fresh() {
@@ -104,16 +110,31 @@ Result<Message> Start::prepare() {
       reasons += "checkpoint " + std::to_string(generation.number) + " did not restore: " + tried->second + "; ";
       continue;
     }
+    const std::string name = "checkpoint " + std::to_string(generation.number);
     auto ready = try_generation(generation, *key, lock.get());
     if (ready) return ready;
-    reasons += "checkpoint " + std::to_string(generation.number) + ": " + ready.error().message + "; ";
+    // An earlier one may do with this processor. But the work since then is lost only here.
+    if (unfit_) return fail(std::move(ready.error()).context(name));
+    reasons += name + ": " + ready.error().message + "; ";
   }
   if (run_.protection.restore_failure == RestoreFailure::restart) return fresh();
   return fail(ErrorKind::failed, reasons.substr(0, reasons.size() - 2));
 }
 
+Result<void> Start::check_cpu(const Manifest& manifest) {
+  if (!config_.policy_for(run_.facts.partition).check_cpu) return {};
+  const std::string missing = missing_features(manifest.cpu, cpu_features());
+  if (missing.empty()) return {};
+  unfit_ = true;
+  return fail(ErrorKind::unsupported, "the processor of " + run_.facts.node + " lacks " + missing + ", which that of " +
+                                          manifest.node + " has and the job may use");
+}
+
 Result<Message> Start::try_generation(const Generation& generation, const JobKey& key, int) {
   const std::string directory = local_directory(config_, run_.facts);
+  STASIS_LET(const Manifest found, store_.read(generation, key, run_.part));
+  excluded_ = found.excluded;
+  STASIS_TRY(check_cpu(found));
   STASIS_LET(const UniqueFd images, fresh_directory(directory, "restore"));
   PageLearner learner(config_, run_);
   STASIS_LET(const Manifest manifest, store_.fetch(generation, key, run_.part, images.get(), learner.observer()));
@@ -145,9 +166,10 @@ Message prepare_start(const Run& run, const FailedRestores& failed, const Config
   auto result = start.prepare();
   Message answer = result ? std::move(*result)
                           : Message(verb::kHold)
-                                .add("reason", to_string(result.error().kind))
+                                .add("reason", start.unfit() ? kUnfit : to_string(result.error().kind))
                                 .add("text", printable(result.error().message))
-                                .add("first_start", start.first_start());
+                                .add("first_start", start.first_start())
+                                .add("excluded", start.excluded());
   if (!start.why().empty()) answer.add("why", printable(start.why()));
   return answer;
 }

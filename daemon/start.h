@@ -13,6 +13,8 @@
 
 namespace stasis {
 
+inline constexpr char kUnfit[] = "unfit";
+
 // Generations that this run tried in vain, and why criu could not restore them; empty: not looked at yet.
 using FailedRestores = std::map<std::uint32_t, std::string>;
 
@@ -22,7 +24,9 @@ using FailedRestores = std::map<std::uint32_t, std::string>;
 //   fresh (first_start, excluded)          there never was a checkpoint, or the user wants a restart
 //   restore (argv..., closed..., root, number, first_start, excluded, directory, made_at, node)
 //                                          closed: the connections to the outside that it goes on without
-//   hold (reason, text, first_start)       there is or may be one, and it cannot be used; reason "busy": not just now
+//   hold (reason, text, first_start, excluded)
+//                                          there is or may be one, and it cannot be used; reason "busy": not just now;
+//                                          "unfit": on no node with such a processor
 Message prepare_start(const Run& run, const FailedRestores& failed, const Config& config, const CheckpointStore& store,
                       SlurmClient& slurm);
 

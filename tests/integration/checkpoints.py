@@ -23,7 +23,7 @@ def publish(site, job=812, number=1, uid=1001, part="batch", made_at=1795246400,
     body = {
         "cluster": CLUSTER, "uid": uid, "job": job, "first_start": first_start, "part": part, "number": number,
         "made_at": made_at, "restarts": 0, "reason": "interval", "gid": uid, "root": 1001, "stdio": ["/dev/null"] * 3,
-        "node": "n1", "kernel": "6.12.0", "criu": "", "command": "", "excluded": "", "streams": [],
+        "node": "n1", "kernel": "6.12.0", "cpu": "", "criu": "", "command": "", "excluded": "", "streams": [],
     } | fields
     directory = site.directory / "store" / CLUSTER / str(uid) / f"{job}-{first_start}" / part / f"gen-{number:06}"
     directory.mkdir(parents=True, mode=0o700)

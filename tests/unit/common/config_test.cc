@@ -54,6 +54,7 @@ defaults:
   requeue_begin_now: false
   allow_io_uring: true
   outside_connections: refuse
+  check_cpu: false
   restore_failure: restart
   users_may_opt_out: no
   final_dump_margin: 5s
@@ -77,6 +78,7 @@ defaults:
   EXPECT_FALSE(policy.requeue_begin_now);
   EXPECT_TRUE(policy.allow_io_uring);
   EXPECT_EQ(policy.outside_connections, OutsideConnections::refuse);
+  EXPECT_FALSE(policy.check_cpu);
   EXPECT_EQ(policy.restore_failure, RestoreFailure::restart);
   EXPECT_FALSE(policy.users_may_opt_out);
   EXPECT_EQ(policy.final_dump_margin, 5s);
@@ -255,6 +257,7 @@ TEST(Config, InstalledSampleShowsEveryKeyWithItsDefault) {
                           "requeue_begin_now",
                           "allow_io_uring",
                           "outside_connections",
+                          "check_cpu",
                           "restore_failure",
                           "users_may_opt_out",
                           "final_dump_margin",

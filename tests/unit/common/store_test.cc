@@ -513,5 +513,17 @@ TEST_F(Store, CountsTheRestoresThatFailedUntilOneWorks) {
   EXPECT_EQ(store_.note_failed_restore(kJob, kPart, 4, "n1"), 1);
 }
 
+TEST_F(Store, RemembersNodesThatDoNotDo) {
+  ASSERT_TRUE(publish(1));
+  EXPECT_EQ(store_.unfit_nodes(kJob).value(), (std::vector<std::string>()));
+  for (const char* node : {"n2", "n3", "n2"}) ASSERT_TRUE(store_.note_unfit_node(kJob, node));
+  auto nodes = store_.unfit_nodes(kJob).value();
+  std::sort(nodes.begin(), nodes.end());
+  EXPECT_EQ(nodes, (std::vector<std::string>{"n2", "n3"}));
+  EXPECT_EQ(store_.parts(kJob).value(), std::vector<std::string>{kPart});
+  ASSERT_TRUE(store_.remove(kJob));
+  EXPECT_FALSE(store_.note_unfit_node(kJob, "n2")) << "nothing to go on from";
+}
+
 }  // namespace
 }  // namespace stasis

@@ -184,6 +184,29 @@ TEST_F(AfterRun, ExcludesNoNodeWhenTheUserWantsCertainOnes) {
   EXPECT_EQ(clock.passed(), 0s);
 }
 
+TEST_F(AfterRun, KeepsOffNodesWhoseProcessorIsLess) {
+  ASSERT_TRUE(store.note_unfit_node(run.key, "n1"));
+  run.facts.restarts = 1;
+  run.excluded = "n9";
+  slurm.jobs = {requeued("n9,n3")};
+  EXPECT_EQ(finish(), "requeued");
+  EXPECT_EQ(slurm.calls, (Calls{"update 812 ExcNodeList=n9,n1 StartTime=now"}));
+  EXPECT_EQ(clock.passed(), 0s) << "for good";
+}
+
+TEST_F(AfterRun, KeepsOffThemOnItsWayToOtherNodes) {
+  ASSERT_TRUE(store.note_unfit_node(run.key, "n2"));
+  run.facts.restarts = 2;
+  slurm.jobs = {requeued("n2"), requeued("n2,n1")};
+  finish();
+  EXPECT_EQ(slurm.calls, (Calls{"update 812 ExcNodeList=n2,n1 StartTime=now", "update 812 ExcNodeList=n2"}));
+  config.defaults.prefer_other_node = PreferOtherNode::off;
+  slurm.calls.clear();
+  slurm.jobs = {requeued("n2")};
+  finish();
+  EXPECT_EQ(slurm.calls, (Calls{"update 812 ExcNodeList=n2 StartTime=now+2"}));
+}
+
 TEST_F(AfterRun, InsistsOnAnotherNodeWhenThePolicyIsHard) {
   config.defaults.prefer_other_node = PreferOtherNode::hard;
   slurm.jobs = {requeued()};
