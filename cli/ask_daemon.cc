@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <climits>
 #include <cstdio>
 
 #include "cli/verbs.h"
@@ -104,7 +106,14 @@ Result<void> checkpoint_job(const Config& config, std::uint32_t job, bool requeu
   return ask(config, Message(verb::kCheckpoint).add("job", job).add("requeue", requeue ? 1 : 0), view);
 }
 
-Result<void> evacuate_node(const Config& config, const View& view) {
+Result<void> evacuate_node(const Config& config, const std::string& node, const View& view) {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  const std::string here = name.data();
+  if (!node.empty() && node != here && node != here.substr(0, here.find('.'))) {
+    return fail(ErrorKind::unsupported, "only the daemon of " + node + " can do that, and this is " + here +
+                                            ": run `stasis evacuate` there, as root");
+  }
   return ask(config, Message(verb::kEvacuate), view);
 }
 

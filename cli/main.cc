@@ -52,8 +52,11 @@ int main(int argc, char** argv) {
       [&] { action = [&](const auto& config) { return stasis::checkpoint_job(config, job, requeue, view); }; });
 
   auto* evacuate = app.add_subcommand("evacuate", "checkpoint and requeue every protected job of this node");
+  std::string evacuated;
+  evacuate->add_option("NODE", evacuated, "this node's name, so that no other one is emptied by mistake");
   json(evacuate);
-  evacuate->callback([&] { action = [&](const auto& config) { return stasis::evacuate_node(config, view); }; });
+  evacuate->callback(
+      [&] { action = [&](const auto& config) { return stasis::evacuate_node(config, evacuated, view); }; });
 
   auto* node_down = app.add_subcommand(
       "node-down", "let the protected jobs of nodes that died start again at once (for strigger --node --down)");

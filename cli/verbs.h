@@ -14,8 +14,8 @@ namespace stasis {
 
 // Asks the stasisd of this node, which knows whose job it is and who asks. Returns when the checkpoint is published.
 Result<void> checkpoint_job(const Config& config, std::uint32_t job, bool requeue, const View& view);
-// The same for every protected job here, each of which is requeued.
-Result<void> evacuate_node(const Config& config, const View& view);
+// The same for every protected job here, each of which is requeued. `node` must be this one; empty: it is.
+Result<void> evacuate_node(const Config& config, const std::string& node, const View& view);
 
 // Jobs that slurmctld has requeued because their node died wait two minutes for nothing. Finds those with a checkpoint
 // on one of `nodes`, a Slurm node list, and makes them eligible now.

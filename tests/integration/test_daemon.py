@@ -1,6 +1,7 @@
 """stasisd on a node without jobs: it starts, answers, believes nobody, and ends."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -139,6 +140,11 @@ def test_a_job_that_is_not_here_cannot_be_checkpointed(daemon, site):
 
 
 def test_evacuating_a_node_without_jobs_is_done_at_once_by_root_and_refused_to_others(daemon, site):
+    done = site.stasis("evacuate", "n99")
+    assert done.returncode == 1
+    assert re.fullmatch(r"stasis: only the daemon of n99 can do that, and this is \S+: run `stasis evacuate` there, as root\n", done.stderr)
+    done = site.stasis("evacuate", socket.gethostname())
+    assert done.returncode == 0, done.stderr
     done = site.stasis("evacuate")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = site.stasis("evacuate", user="nobody")

@@ -19,7 +19,7 @@ VERSION = next(
         ["checkpoint", "7", "8"],
         ["checkpoint", "-1"],
         ["checkpoint", "7", "--fast"],
-        ["evacuate", "n1"],
+        ["evacuate", "n1", "n2"],
         ["check"],
         ["check", "seven"],
         ["node-down"],

@@ -1,0 +1,79 @@
+"""Every command of Slurm's and ours that the pages tell users and administrators to type is typed, as it stands there.
+
+For 812, a checkpoint 7 and node n17 there are a job, a checkpoint and a node of the bed. How to build, to install and to
+remove is done by tests/vm/test_package.py and the bed itself.
+"""
+
+import json
+import re
+
+import pytest
+
+from bed import TOP, counting, eventually
+
+
+def commands(page):
+    return re.findall(r"(?m)^    ((?:sbatch|scontrol|stasis|tail|strigger --get)\b.*)$", (TOP / page).read_text())
+
+
+class Typist:
+    """Of one protected job, which is there for all commands."""
+
+    def __init__(self, bed):
+        self.bed = bed
+        self.submit()
+
+    def submit(self):
+        self.job = self.bed.submit(counting(3000), "--checkpoint-every=1h", "-o", "slurm-%j.out")
+
+    def run(self, command, user):
+        if "release" in command or "restart" in command:
+            self.bed.sh("ctl", f"scontrol requeuehold {self.job.id}")
+            eventually(lambda: self.job.field("Priority") == "0", 60, "the job is held")
+        elif self.job.field("Priority") == "0":
+            self.bed.sh("ctl", f"scontrol release {self.job.id}")
+        node = "n1" if "restart" in command else None
+        if node is None and "release" not in command:
+            node = self.job.wait_running()
+            if self.job.checkpoints() == 0:
+                self.bed.sh(node, f"stasis checkpoint {self.job.id}")
+        command = command.replace("812", str(self.job.id)).replace("n17", node or "n1").replace("tail -f", "tail")
+        if f"{self.job.id}:7" in command:
+            command = command.replace(":7", f":{self.newest(node)}")
+        if command.startswith("sbatch"):
+            return self.submit_and_cancel(command)
+        self.bed.sh(node if node and not command.startswith(("scontrol", "strigger", "tail")) else "ctl", f"cd /home/alice && {command}", user=user)
+
+    def newest(self, node):
+        shown = json.loads(self.bed.sh(node, f"stasis show --json {self.job.id}"))
+        return max(one["number"] for one in shown["checkpoints"])
+
+    def submit_and_cancel(self, command):
+        answer = self.bed.sh("ctl", f"cd /home/alice && {command}", user="alice")
+        number = re.search(r"Submitted batch job (\d+)", answer)[1]
+        state = self.bed.sh("ctl", f"scontrol show job {number}")
+        assert re.search(r"JobState=(PENDING|RUNNING|CONFIGURING)", state), state
+        self.bed.sh("ctl", f"scancel {number}")
+
+
+@pytest.fixture
+def typist(bed):
+    bed.sh("ctl", "mkdir -p /scratch/mine && chmod 1777 /scratch/mine")
+    bed.sh("ctl", "mkdir -p /scratch/mine/run-17 && printf '#!/bin/sh\\nexec sleep 60\\n' >job.sh", user="alice")
+    yield Typist(bed)
+    for node in bed.nodes:
+        bed.run("ctl", "scontrol", "update", f"nodename={node}", "state=resume")
+
+
+def test_what_users_are_told_to_type(typist):
+    found = commands("docs/users.md")
+    assert len(found) > 20
+    for command in found:
+        typist.run(command, user="alice")
+
+
+def test_what_administrators_are_told_to_type(typist):
+    found = commands("docs/admins.md")
+    assert len(found) > 8
+    for command in found:
+        typist.run(command, user="root")
