@@ -68,6 +68,13 @@ bool to_kib(std::string_view text, std::uint64_t& kib) {
   return number.has_value();
 }
 
+bool add_number(std::string_view text, std::uint64_t& sum) {
+  const auto fields = words(text);
+  const auto number = fields.size() == 1 ? to_number<std::uint64_t>(fields[0]) : std::nullopt;
+  sum += number.value_or(0);
+  return number.has_value();
+}
+
 bool read_status_line(std::string_view key, std::string_view value, ProcStatus& status) {
   if (key == "Uid") return to_ids(value, status.uid);
   if (key == "Gid") return to_ids(value, status.gid);
@@ -81,6 +88,13 @@ bool read_status_line(std::string_view key, std::string_view value, ProcStatus& 
   if (key == "SigBlk") return to_mask(value, status.signals_blocked);
   if (key == "SigIgn") return to_mask(value, status.signals_ignored);
   if (key == "SigCgt") return to_mask(value, status.signals_caught);
+  if (key == "State") {
+    const auto fields = words(value);
+    if (fields.empty()) return false;
+    status.state = fields[0].front();
+  }
+  if (key == "voluntary_ctxt_switches" || key == "nonvoluntary_ctxt_switches")
+    return add_number(value, status.switches);
   if (key == "VmRSS") return to_kib(value, status.resident_kib);
   return true;
 }

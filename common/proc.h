@@ -28,6 +28,7 @@ struct ProcStat {
 };
 
 struct ProcStatus {
+  char state = '?';  // as in ProcStat
   struct Ids {
     std::uint32_t real = 0, effective = 0, saved = 0, file_system = 0;
   };
@@ -37,7 +38,8 @@ struct ProcStatus {
   std::vector<pid_t> pids;  // as seen by each PID namespace, the reader's own first; the last is its own idea of it
   std::uint64_t cap_inheritable = 0, cap_permitted = 0, cap_effective = 0, cap_bounding = 0, cap_ambient = 0;
   std::uint64_t signals_blocked = 0, signals_ignored = 0, signals_caught = 0;  // bit N - 1 is signal N
-  std::uint64_t resident_kib = 0;                                              // 0 for kernel threads and zombies
+  std::uint64_t switches = 0;      // how often it has given up its processor, or was made to
+  std::uint64_t resident_kib = 0;  // 0 for kernel threads and zombies
 };
 
 struct CgroupEntry {

@@ -36,7 +36,8 @@ bool srun_hands_on(int number) { return number == SIGUSR1 || number == SIGUSR2; 
 enum class Reception { takes, refuses, blocks };
 
 // A process that is starting another has every signal blocked meanwhile (posix_spawn, and shells), and would be ended
-// by one as soon as it has. It runs then, or waits uninterruptibly; one that waits for the signal sleeps.
+// by one as soon as it has. It runs then, or waits uninterruptibly; one that waits for the signal sleeps. What is read
+// of a process that runs meanwhile is of different moments, so it counts only if it did not.
 constexpr std::chrono::milliseconds kBlockedForAMoment{200};
 
 Reception look_at(pid_t host, int number) {
@@ -45,8 +46,9 @@ Reception look_at(pid_t host, int number) {
   if (!status || (status->signals_ignored & bit) != 0) return Reception::refuses;
   if ((status->signals_caught & bit) != 0) return Reception::takes;
   if ((status->signals_blocked & bit) == 0) return Reception::refuses;
-  const auto stat = read_proc_stat(host);
-  return stat && stat->state == 'S' ? Reception::takes : Reception::blocks;
+  const auto again = read_proc_status(host);
+  const bool sleeps = again && status->state == 'S' && again->state == 'S' && status->switches == again->switches;
+  return sleeps && (again->signals_blocked & bit) != 0 ? Reception::takes : Reception::blocks;
 }
 
 }  // namespace
@@ -106,8 +108,8 @@ std::vector<SignalledProcess> look_at_signals(const std::vector<CapsuleProcess>&
   }
   // One that computes all the while with the signal blocked looks whether it has come.
   for (const std::size_t index : undecided) {
-    const auto stat = read_proc_stat(found[index].process.host);
-    found[index].takes = stat && stat->state == 'R';
+    const auto status = read_proc_status(found[index].process.host);
+    found[index].takes = status && status->state == 'R';
   }
   return found;
 }

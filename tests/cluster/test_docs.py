@@ -27,22 +27,19 @@ class Typist:
         self.job = self.bed.submit(counting(3000), "--checkpoint-every=1h", "-o", "slurm-%j.out")
 
     def run(self, command, user):
+        if self.job.field("Priority") == "0":
+            self.bed.sh("ctl", f"scontrol release {self.job.id}")
+        node = self.job.wait_running()
+        if self.job.checkpoints() == 0:
+            self.bed.sh(node, f"stasis checkpoint {self.job.id}")
         if "release" in command or "restart" in command:
             self.bed.sh("ctl", f"scontrol requeuehold {self.job.id}")
-            eventually(lambda: self.job.field("Priority") == "0", 60, "the job is held")
-        elif self.job.field("Priority") == "0":
-            self.bed.sh("ctl", f"scontrol release {self.job.id}")
-        node = "n1" if "restart" in command else None
-        if node is None and "release" not in command:
-            node = self.job.wait_running()
-            if self.job.checkpoints() == 0:
-                self.bed.sh(node, f"stasis checkpoint {self.job.id}")
-        command = command.replace("812", str(self.job.id)).replace("n17", node or "n1").replace("tail -f", "tail")
-        if f"{self.job.id}:7" in command:
-            command = command.replace(":7", f":{self.newest(node)}")
+            eventually(lambda: self.job.state() == "PENDING" and self.job.field("Priority") == "0", 60, "the job is held")
+        command = command.replace("812", str(self.job.id)).replace("n17", node).replace("tail -f", "tail")
+        command = command.replace(f"{self.job.id}:7", f"{self.job.id}:{self.newest(node)}")
         if command.startswith("sbatch"):
             return self.submit_and_cancel(command)
-        self.bed.sh(node if node and not command.startswith(("scontrol", "strigger", "tail")) else "ctl", f"cd /home/alice && {command}", user=user)
+        self.bed.sh(node if command.startswith("stasis") else "ctl", f"cd /home/alice && {command}", user=user)
 
     def newest(self, node):
         shown = json.loads(self.bed.sh(node, f"stasis show --json {self.job.id}"))

@@ -4,12 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdio>
-#include <fstream>
 #include <regex>
 #include <string>
 
 #include "common/read_file.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
@@ -212,10 +211,9 @@ TEST(Config, OfAMissingFileIsNotFound) {
 }
 
 TEST(Config, LoadedFromAFileNamesThatFile) {
-  const std::string path = testing::TempDir() + "stasis_config_test.yaml";
-  std::ofstream(path) << "keep: 2\n";
+  const TempDirectory directory;
+  const std::string path = directory.write("stasis.yaml", "keep: 2\n");
   const auto config = load_config(path);
-  std::remove(path.c_str());
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().message.find(path + ":1: unknown key 'keep'"), 0U);
 }

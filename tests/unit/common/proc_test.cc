@@ -90,7 +90,8 @@ TEST(ProcStatus, ReadsIdsGroupsNamespacePidsAndCapabilities) {
       "Name:\tx\\nUid:\t0\t0\t0\t0\nUmask:\t0022\nUid:\t1000\t1001\t1002\t1003\nGid:\t10\t11\t12\t13\n"
       "Groups:\t27 1000 \nNSpid:\t4711\t12\t1\nVmRSS:\t    5368 "
       "kB\nSigBlk:\t0000000000000200\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000004002\nCapInh:\t0000000000000000\n"
-      "CapPrm:\t00000000000000ff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000001\n");
+      "CapPrm:\t00000000000000ff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000001\n"
+      "State:\tS (sleeping)\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t7\n");
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ(status->uid.real, 1000U);
   EXPECT_EQ(status->uid.effective, 1001U);
@@ -102,6 +103,8 @@ TEST(ProcStatus, ReadsIdsGroupsNamespacePidsAndCapabilities) {
   EXPECT_EQ(status->cap_effective, 0x1ffffffffffU);
   EXPECT_EQ(status->cap_ambient, 1U);
   EXPECT_EQ(status->resident_kib, 5368U);
+  EXPECT_EQ(status->state, 'S');
+  EXPECT_EQ(status->switches, 157U);
   EXPECT_EQ(status->signals_blocked, 0x200U);
   EXPECT_EQ(status->signals_ignored, 0x1000U);
   EXPECT_EQ(status->signals_caught, 0x4002U);
@@ -111,6 +114,8 @@ TEST(ProcStatus, WithoutIdsOrWithNonsenseIsRefused) {
   EXPECT_FALSE(parse_proc_status(""));
   EXPECT_FALSE(parse_proc_status("Uid:\t1\t1\t1\t1\n"));
   EXPECT_FALSE(parse_proc_status("Uid:\t1\t1\t1\nGid:\t1\t1\t1\t1\n"));
+  EXPECT_FALSE(parse_proc_status("State:\t\nUid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\n"));
+  EXPECT_FALSE(parse_proc_status("voluntary_ctxt_switches:\tx\nUid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\n"));
   EXPECT_FALSE(parse_proc_status("Uid:\t-1\t1\t1\t1\nGid:\t1\t1\t1\t1\n"));
   EXPECT_FALSE(parse_proc_status("Uid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\nCapEff:\txyz\n"));
 }

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
@@ -20,11 +20,10 @@ TEST(ReadFile, NamesTheMissingFile) {
 }
 
 TEST(ReadFile, RefusesWhatIsLargerThanTheLimitInsteadOfCuttingIt) {
-  const std::string path = testing::TempDir() + "stasis_read_file_test";
-  std::ofstream(path) << std::string(10000, 'x');
+  const TempDirectory directory;
+  const std::string path = directory.write("file", std::string(10000, 'x'));
   EXPECT_EQ(read_file(path, 10000).value().size(), 10000U);
   EXPECT_FALSE(read_file(path, 9999));
-  std::remove(path.c_str());
 }
 
 }  // namespace
