@@ -191,3 +191,10 @@ def test_the_test_beds_are_for_root(root):
     done = run(TOP / "scripts" / "test", "cluster", user="nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert "sudo" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_bench_says_what_it_does_and_refuses_what_it_does_not_know():
+    told = run(TOP / "scripts" / "bench", "--help")
+    assert told.returncode == 0 and "--quick" in told.stdout
+    for words in (["--fast"], ["--rounds", "0"], ["--rounds", "many"]):
+        assert run(TOP / "scripts" / "bench", *words).returncode == 2
