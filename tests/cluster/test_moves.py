@@ -27,10 +27,10 @@ def test_requeue_on_ckpt_hops_five_times(bed, same_as_undisturbed):
 
 def test_a_job_that_wants_one_node_hops_there(bed, same_as_undisturbed):
     """slurmd takes a run that starts within the second in which the one before ended for one that was revoked."""
-    script = counting(50, pause=0.3)
+    script = counting(26, pause=0.3)
     job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt", "-w", "n1")
     same_as_undisturbed(job, script)
-    assert job.restarts() >= 4
+    assert job.restarts() >= 2
 
 
 def test_preemption_without_grace(bed, same_as_undisturbed):
