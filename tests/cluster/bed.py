@@ -156,6 +156,14 @@ class Job:
         )
         return self.node()
 
+    def wait_left(self, restarts, timeout=60):
+        """Slurm counts a restart as soon as it is asked for one, when the old run may be about to make a last checkpoint still."""
+        eventually(
+            lambda: self.restarts() > restarts and self.state() in ("PENDING", "RUNNING"),
+            timeout,
+            f"job {self.id} has left its node (restarts > {restarts})",
+        )
+
     def wait_checkpoint(self, number=1, timeout=60):
         eventually(lambda: self.checkpoints() >= number, timeout, f"checkpoint {number} of job {self.id}")
 

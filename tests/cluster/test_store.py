@@ -60,7 +60,7 @@ def move_without_a_checkpoint(bed, storage, job):
     restarts = job.restarts()
     storage.fault("full")
     job.requeue()
-    eventually(lambda: job.restarts() > restarts, 60, "it is requeued")
+    job.wait_left(restarts)
     storage.fault("none")
     job.wait_running(restarts=restarts + 1)
 
@@ -195,7 +195,7 @@ class Faults:
 
         def requeue(job):
             job.requeue()
-            eventually(lambda: job.restarts() > restarts[job], 60, "it is requeued")
+            job.wait_left(restarts[job])
 
         def goes_on(job):
             job.wait_running(restarts=restarts[job] + 1)
