@@ -83,8 +83,8 @@ Result<TaskFacts> TaskFacts::from_message(const Message& message) {
   if (message.has("array_job")) {
     STASIS_TRY(read_number(message, "array_job", kMaxU32, facts.array_job));
     STASIS_TRY(read_number(message, "array_task", kMaxU32, facts.array_task));
-    // A step of a job that is no task of an array has its own id here.
-    if (facts.array_task == kNoArrayTask) facts.array_job = facts.array_task = 0;
+    // A step of a job that is no task of an array has its own id here; and no job has the id 0.
+    if (facts.array_job == 0 || facts.array_task == kNoArrayTask) facts.array_job = facts.array_task = 0;
   }
   STASIS_TRY(read_text(message, "partition", facts.partition));
   STASIS_TRY(read_text(message, "node", facts.node));

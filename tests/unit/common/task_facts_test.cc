@@ -57,6 +57,15 @@ TEST(TaskFacts, AStepOfAJobThatIsNoTaskOfAnArrayIsOfThatJob) {
   EXPECT_EQ(TaskFacts::from_message(facts.to_message("admit")).value().ref().name, "812_4");
 }
 
+// A fuzzer's: what was read was not what would be sent.
+TEST(TaskFacts, NoArrayHasTheId0) {
+  TaskFacts facts = all_facts();
+  facts.array_job = facts.array_task = 0;
+  Message message = facts.to_message("admit");
+  message.add("array_job", 0).add("array_task", 1);
+  EXPECT_EQ(TaskFacts::from_message(message).value(), facts);
+}
+
 TEST(TaskFacts, TellWhatWasNotSaidFromWhatWasSaidToBeEmpty) {
   TaskFacts facts = all_facts();
   facts.request = {};
