@@ -8,12 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include "common/result.h"
-
 namespace stasis {
 
 // Names as the kernel has them, in order, a space between them: "aes avx avx2". Of the first processor of the text of
-// /proc/cpuinfo; Linux runs no program where they differ.
+// /proc/cpuinfo, which stands for all of them: programs are moved from one to another at any moment.
 std::string parse_cpu_features(std::string_view cpuinfo);
 // Of this node. Empty: the kernel does not tell.
 std::string cpu_features();

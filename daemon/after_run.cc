@@ -161,6 +161,8 @@ std::optional<std::string> AfterRun::requeued(const JobInfo& job) {
 
 // Of the last job of that id: where its checkpoints have been found to need another processor.
 std::vector<std::string> AfterRun::unfit_nodes() const {
+  // An administrator may have stopped asking since they were noted.
+  if (!policy_.check_cpu) return {};
   const auto jobs = store_.jobs(run_.key.cluster, run_.facts.uid, run_.facts.job);
   if (!jobs || jobs->empty()) return {};
   return store_.unfit_nodes(jobs->back()).value_or(std::vector<std::string>());

@@ -205,6 +205,11 @@ TEST_F(AfterRun, KeepsOffThemOnItsWayToOtherNodes) {
   slurm.jobs = {requeued("n2")};
   finish();
   EXPECT_EQ(slurm.calls, (Calls{"update 812 ExcNodeList=n2 StartTime=now+2"}));
+  config.defaults.check_cpu = false;
+  slurm.calls.clear();
+  slurm.jobs = {requeued("n2")};
+  finish();
+  EXPECT_EQ(slurm.calls, (Calls{"update 812 StartTime=now+2"})) << "nobody asks any more";
 }
 
 TEST_F(AfterRun, InsistsOnAnotherNodeWhenThePolicyIsHard) {
