@@ -28,6 +28,7 @@ std::vector<std::string> criu_dump_command(const std::string& criu, const DumpOp
                              "--ghost-limit", "1G",
                              // For collecting the tree; 10 s would be the default.
                              "--timeout", std::to_string(options.timeout.count())});
+  if (options.stream) words.emplace_back("--stream");
   if (options.leave_running) words.emplace_back("--leave-running");
   return words;
 }

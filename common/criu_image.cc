@@ -8,6 +8,8 @@ namespace {
 
 // Of all images that hold a job's state, since CRIU 2.0.
 constexpr std::uint32_t kCommonMagic = 0x54564319;
+// Of those about the dump itself.
+constexpr std::uint32_t kServiceMagic = 0x55105940;
 
 // Words are as this machine has them: a restore on another kind of machine is none.
 bool take(std::string_view& bytes, std::uint32_t& word) {
@@ -23,7 +25,8 @@ void put(std::string& bytes, std::uint32_t word) { bytes.append(reinterpret_cast
 
 Result<std::vector<std::string>> read_criu_image(std::string_view image, std::uint32_t magic) {
   std::uint32_t common = 0, kind = 0;
-  if (!take(image, common) || !take(image, kind) || common != kCommonMagic || kind != magic) {
+  if (!take(image, common) || !take(image, kind) || (common != kCommonMagic && common != kServiceMagic) ||
+      kind != magic) {
     return fail(ErrorKind::corrupt, "not the kind of image that it should be");
   }
   std::vector<std::string> entries;

@@ -14,6 +14,10 @@ namespace stasis {
 
 // Of the kind "files.img".
 inline constexpr std::uint32_t kCriuFilesMagic = 0x56303138;
+// Of the kinds "pagemap-PID.img" and "pagemap-shmem-ID.img".
+inline constexpr std::uint32_t kCriuPagemapMagic = 0x56084025;
+// "stats-dump".
+inline constexpr std::uint32_t kCriuStatsMagic = 0x57093306;
 
 // corrupt: it is another kind of image, or cut off.
 Result<std::vector<std::string>> read_criu_image(std::string_view image, std::uint32_t magic);

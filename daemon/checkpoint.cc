@@ -102,7 +102,7 @@ class Checkpoint {
  private:
   const Policy& policy() const { return config_.policy_for(run_.facts.partition); }
   Manifest new_manifest() const;
-  Result<void> note_frozen(int images, Manifest& manifest);
+  Result<void> note_frozen(const Dump& dump, int images, Manifest& manifest);
   Result<Message> leave_after_steps(const std::vector<CapsuleProcess>& tree) const;
   Result<void> check_tree(const std::vector<CapsuleProcess>& tree) const;
   Result<void> finish(Dump& dump, int images, Manifest& manifest);
@@ -148,19 +148,22 @@ Result<Message> Checkpoint::make() {
   files_->save_in_advance();
   const bool ends = order_.afterwards != Afterwards::go_on;
   if (ends) say("checkpoint " + std::to_string(number_) + " of job " + std::to_string(run_.facts.job) + ": dumping");
+  // One that ends stands still until it is stored, so that nothing would be won.
+  if (!ends) memory_->learn(tree);
   const auto frozen_since = Clock::now();
   STASIS_TRY(let_criu_reach_files(run_, images.get()));
-  STASIS_LET(Dump dump, Dump::start(run_, config_, !ends, images.get(), lock.get()));
+  STASIS_LET(Dump dump, Dump::start(run_, config_, !ends, Dump::Pages::unread, images.get(), lock.get()));
   const auto frozen = dump.wait_frozen(Deadline::in(policy().dump_timeout));
   if (!frozen)
     return fail(frozen.error().kind, explain_failed_dump(frozen.error().message, tree, policy().outside_connections));
-  STASIS_TRY(note_frozen(images.get(), manifest));
+  STASIS_TRY(note_frozen(dump, images.get(), manifest));
   if (ends) {
     STASIS_TRY(finish(dump, images.get(), manifest));
     frozen_us_ = microseconds_since(frozen_since);
   } else {
     STASIS_TRY(dump.release());
-    frozen_us_ = microseconds_since(frozen_since);
+    const auto counted = dump.frozen_time();
+    frozen_us_ = counted ? counted->count() : microseconds_since(frozen_since);
     line_.tell(Message("released"));
     STASIS_TRY(publish(images.get(), manifest));
   }
@@ -205,10 +208,11 @@ Manifest Checkpoint::new_manifest() const {
   return manifest;
 }
 
-Result<void> Checkpoint::note_frozen(int images, Manifest& manifest) {
+Result<void> Checkpoint::note_frozen(const Dump& dump, int images, Manifest& manifest) {
   STASIS_LET(const auto processes, capsule_processes(run_.init));
   const auto tree = tree_of(processes, run_.root);
   STASIS_TRY(check_tree(tree));
+  STASIS_TRY(memory_->read(tree, dump.unread_pages()));
   STASIS_TRY(copy_anchor(tree.front().host, images));
   STASIS_TRY(note_addresses(images));
   STASIS_TRY(files_->note_frozen(tree));

@@ -8,15 +8,19 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "common/criu_command.h"
 #include "common/criu_log.h"
 #include "common/namespaces.h"
 #include "common/protocol.h"
+#include "daemon/criu_memory.h"
+#include "daemon/images_file.h"
 
 namespace stasis {
 
-Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, int images, int lock) {
+Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, Pages pages, int images,
+                         int lock) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(errno_error("socketpair", errno));
   UniqueFd ours(pair[0]);
@@ -26,11 +30,17 @@ Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_runnin
   DumpOptions options;
   options.root = run.root;
   options.leave_running = leave_running;
+  options.stream = pages == Pages::unread;
+  std::optional<ImageStreams> streams;
+  if (options.stream) {
+    STASIS_LET(ImageStreams listening, ImageStreams::listen(images));
+    streams.emplace(std::move(listening));
+  }
   const Pass pass[] = {{images, kImagesFd}, {theirs.get(), kHookFd}, {lock, kHookFd + 1}};
   STASIS_LET(const pid_t criu,
              spawn_in_capsule(run.init_pidfd, Enter::mounts_and_pids, criu_dump_command(config.criu, options),
                               output.get(), {std::begin(pass), std::end(pass)}));
-  return Dump(criu, std::move(ours), images);
+  return Dump(criu, std::move(ours), images, std::move(streams));
 }
 
 Dump::~Dump() {
@@ -38,13 +48,20 @@ Dump::~Dump() {
 }
 
 Result<void> Dump::wait_frozen(Deadline deadline) {
-  while (true) {
-    pollfd line{hook_.get(), POLLIN, 0};
-    const int ready = ::poll(&line, 1, deadline.poll_timeout());
+  for (bool frozen = false; !frozen || !has_all_images();) {
+    auto waits = streams_ ? streams_->waits() : std::vector<pollfd>();
+    // Once it has spoken, nothing more is to be heard from the hook.
+    waits.push_back({frozen ? -1 : hook_.get(), POLLIN, 0});
+    const int ready = ::poll(waits.data(), waits.size(), deadline.poll_timeout());
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return fail(ErrorKind::timed_out, "criu took too long");
+    if (streams_) STASIS_TRY(streams_->take());
+    if (waits.back().revents == 0) continue;
     char word = 0;
-    if (::read(hook_.get(), &word, 1) == 1 && word == 'F') return {};
+    if (::read(hook_.get(), &word, 1) == 1 && word == 'F') {
+      frozen = true;
+      continue;
+    }
     // criu has closed its end without ever getting to the hook: it refuses this tree, unless something ended it or the
     // disk did not take what it wrote.
     const int status = reap();
@@ -52,6 +69,11 @@ Result<void> Dump::wait_frozen(Deadline deadline) {
     if (criu_was_out_of_space(reason)) return fail(ErrorKind::no_space, reason);
     return fail(WIFEXITED(status) ? ErrorKind::unsupported : ErrorKind::failed, reason);
   }
+  return {};
+}
+
+std::map<std::string, std::uint64_t> Dump::unread_pages() const {
+  return streams_ ? streams_->thrown_away() : std::map<std::string, std::uint64_t>();
 }
 
 Result<void> Dump::release() {
@@ -66,7 +88,16 @@ Result<void> Dump::release() {
 void Dump::abandon() {
   (void)!::send(hook_.get(), "-", 1, MSG_NOSIGNAL);
   hook_.reset();
+  // It may be writing to one of them.
+  streams_.reset();
   reap();
+}
+
+std::optional<std::chrono::microseconds> Dump::frozen_time() const {
+  const auto statistics = read_images_file(images_, "stats-dump");
+  if (!statistics) return std::nullopt;
+  const auto time = parse_frozen_time(*statistics);
+  return time ? std::optional(*time) : std::nullopt;
 }
 
 int Dump::reap() {

@@ -6,11 +6,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <optional>
 
 #include "common/file_index.h"
+#include "daemon/criu_memory.h"
+#include "daemon/images_file.h"
+#include "daemon/process_memory.h"
 
 namespace stasis {
 namespace {
@@ -26,6 +30,16 @@ Result<void> write_fully(int fd, const std::string& text) {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return fail(errno_error("write the memory map", errno));
     at += static_cast<std::size_t>(written);
+  }
+  return {};
+}
+
+Result<void> read_ranges(const ProcessMemory& memory, const MemoryRanges& ranges, std::uint64_t first,
+                         std::uint32_t count, char* into) {
+  for (const auto& piece : ranges.part(first, count)) {
+    const std::size_t size = piece.pages * kPageSize;
+    STASIS_TRY(memory.read(piece.address, size, into));
+    into += size;
   }
   return {};
 }
@@ -73,17 +87,73 @@ Result<std::unique_ptr<JobMemory>> JobMemory::open(const Run& run, const Config&
   return job;
 }
 
-// Each is gone from the node's disk once its pages are stored.
-Result<void> JobMemory::take_images() {
+void JobMemory::learn(const std::vector<CapsuleProcess>& tree) {
+  for (const auto& process : tree) {
+    const auto memory = ProcessMemory::open(process);
+    if (!memory) continue;
+    auto pages = memory->own_pages();
+    if (!pages) continue;
+    const MemoryRanges ranges(std::move(*pages));
+    // Anything that was there a moment ago may be gone.
+    const auto read = [&](std::uint64_t first, std::uint32_t count, char* into) -> Result<void> {
+      if (!read_ranges(*memory, ranges, first, count, into)) std::memset(into, 0, count * kPageSize);
+      return {};
+    };
+    if (!capture_->learn({ranges.pages(), read})) return;
+  }
+}
+
+Result<std::vector<std::string>> JobMemory::list_images(std::string_view prefix) const {
   std::vector<std::string> names;
   std::error_code error;
   const std::string path = "/proc/self/fd/" + std::to_string(images_);
   for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
     const std::string name = at->path().filename();
-    if (name.starts_with("pages-") && name.ends_with(".img")) names.push_back(name);
+    if (name.starts_with(prefix) && name.ends_with(".img")) names.push_back(name);
   }
   if (error) return fail(errno_error("list the images", error.value()));
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<void> JobMemory::read(const std::vector<CapsuleProcess>& tree,
+                             const std::map<std::string, std::uint64_t>& unread) {
+  if (unread.empty()) return {};
+  STASIS_TRY(capture_->hold_back(images_));
+  STASIS_LET(const auto names, list_images("pagemap-"));
+  auto left = unread;
+  for (const auto& name : names) {
+    const auto pid = pagemap_of_process(name);
+    if (!pid) continue;
+    const auto process = std::find_if(tree.begin(), tree.end(), [&](const auto& one) { return one.inside == *pid; });
+    if (process == tree.end()) return fail(ErrorKind::lost, name + " is of no process");
+    STASIS_TRY(in_context(name, read_process(*process, name, left)));
+  }
+  if (!left.empty()) return fail(ErrorKind::lost, left.begin()->first + " belongs to no process");
+  return {};
+}
+
+// What criu says has to be what it sent, to the page.
+Result<void> JobMemory::read_process(const CapsuleProcess& process, const std::string& pagemap,
+                                     std::map<std::string, std::uint64_t>& unread) {
+  STASIS_LET(const std::string image, read_images_file(images_, pagemap));
+  STASIS_LET(CriuPagemap map, parse_criu_pagemap(image));
+  const MemoryRanges ranges(std::move(map.ranges));
+  const auto expected = unread.find(map.image);
+  if (expected == unread.end() || expected->second != ranges.pages() * kPageSize) {
+    return fail(ErrorKind::lost, "has not as many pages as " + map.image);
+  }
+  unread.erase(expected);
+  STASIS_LET(const ProcessMemory memory, ProcessMemory::open(process));
+  const auto read = [&](std::uint64_t first, std::uint32_t count, char* into) {
+    return read_ranges(memory, ranges, first, count, into);
+  };
+  return capture_->add_image(map.image, {ranges.pages(), read});
+}
+
+// Each is gone from the node's disk once its pages are stored.
+Result<void> JobMemory::take_images() {
+  STASIS_LET(const auto names, list_images("pages-"));
   for (const auto& name : names) {
     const UniqueFd file(::openat(images_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!file) return fail(errno_error("open " + name, errno));

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// job_memory.h - the memory of a job on its way from criu's images into a generation: what is new of it, and the rest
-// by name.
+// job_memory.h - the memory of a job on its way into a generation: what is new of it, and the rest by name.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/capsule_processes.h"
 #include "common/config.h"
 #include "common/page_capture.h"
 #include "common/store.h"
@@ -23,6 +26,12 @@ class JobMemory {
                                                  Publication& publication, const Manifest* previous,
                                                  std::uint32_t number, int images, std::uint64_t memory);
 
+  // The tree runs: stores what it has in memory now, so that little is new when it stands still. What cannot be read
+  // is left for then.
+  void learn(const std::vector<CapsuleProcess>& tree);
+  // The tree stands still and is as it will go on: reads from it the images of pages that criu has not written, of which
+  // `unread` has the sizes.
+  Result<void> read(const std::vector<CapsuleProcess>& tree, const std::map<std::string, std::uint64_t>& unread);
   // Criu has written all of its images, and the tree may run: takes those of the memory out of the directory, leaves
   // the stream "memory" in their place and adds the page files to the manifest. On failure nothing of it counts.
   Result<void> finish(Manifest& manifest);
@@ -32,7 +41,10 @@ class JobMemory {
  private:
   JobMemory(PageIndex index, PageMap previous, const Manifest* manifest, int images)
       : index_(std::move(index)), previous_(std::move(previous)), previous_manifest_(manifest), images_(images) {}
+  Result<std::vector<std::string>> list_images(std::string_view prefix) const;
   Result<void> take_images();
+  Result<void> read_process(const CapsuleProcess& process, const std::string& pagemap,
+                            std::map<std::string, std::uint64_t>& unread);
 
   PageIndex index_;
   PageMap previous_;

@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 
+#include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <random>
 
@@ -38,6 +40,16 @@ class PageCaptureTest : public ::testing::Test {
     return bytes;
   }
 
+  PageSource source_of(const std::vector<std::string>& pages) const {
+    return {pages.size(), [this, &pages](std::uint64_t first, std::uint32_t count, char* into) -> Result<void> {
+              if (first <= unreadable_ && unreadable_ < first + count) return fail(ErrorKind::lost, "it is gone");
+              for (std::uint32_t i = 0; i < count; ++i) {
+                std::memcpy(into + i * kPageSize, pages[first + i].data(), kPageSize);
+              }
+              return {};
+            }};
+  }
+
   // Returns what was written to the store for it.
   Result<std::uint64_t> checkpoint(std::uint32_t number) {
     const TempDirectory local;
@@ -54,13 +66,21 @@ class PageCaptureTest : public ::testing::Test {
     STASIS_LET(PageIndex index,
                PageIndex::open(index_directory_.path() + "/pages", previous_ ? identity_of(*previous_) : "", 600));
     STASIS_LET(Publication publication, store_.begin(m));
-    PageCapture capture(index, number, [&] { return publication.create(page_file_name(number)); }, {1, 2});
+    PageCapture capture(index, number, [&] { return publication.create(page_file_name(number)); }, {1, 3});
     const TempDirectory dumped;
-    std::string whole;
-    for (const auto& one : memory_) whole += one;
-    dumped.write("pages-1.img", whole);
-    const UniqueFd image(::open((dumped.path() + "/pages-1.img").c_str(), O_RDONLY | O_CLOEXEC));
-    STASIS_TRY(capture.add_image("pages-1.img", image.get()));
+    if (!learned_.empty()) {
+      STASIS_TRY(capture.learn(source_of(learned_)));
+      learned_pages_ = capture.new_pages();
+    }
+    if (holds_back_) STASIS_TRY(capture.hold_back(dumped.fd()));
+    if (holds_back_) {
+      STASIS_TRY(capture.add_image("pages-1.img", source_of(memory_)));
+      EXPECT_TRUE(std::filesystem::is_empty(dumped.path()));
+    } else {
+      dumped.write("pages-1.img", whole());
+      const UniqueFd image(::open((dumped.path() + "/pages-1.img").c_str(), O_RDONLY | O_CLOEXEC));
+      STASIS_TRY(capture.add_image("pages-1.img", image.get()));
+    }
     new_ = capture.new_pages();
     STASIS_LET(const PageMap made, capture.finish(map));
     local.write("memory", write_page_map(made));
@@ -98,6 +118,11 @@ class PageCaptureTest : public ::testing::Test {
   std::vector<std::string> memory_;
   std::optional<Manifest> previous_;
   std::uint64_t new_ = 0;
+  // As from a job that stands still, after these from the running one.
+  bool holds_back_ = false;
+  std::vector<std::string> learned_;
+  std::uint64_t learned_pages_ = 0;
+  std::uint64_t unreadable_ = ~std::uint64_t{0};
 };
 
 TEST_F(PageCaptureTest, MemoryComesBackAsItWas) {
@@ -125,6 +150,41 @@ TEST_F(PageCaptureTest, WhatHasNotChangedIsNotStoredAgain) {
   const auto fetched = fetch(3);
   ASSERT_TRUE(fetched) << fetched.error().message;
   EXPECT_EQ(*fetched, whole());
+}
+
+TEST_F(PageCaptureTest, WhatIsHeldBackComesBackAsItWas) {
+  holds_back_ = true;
+  // The last batch is not a whole one, nor is the last block of what is put aside.
+  for (int i = 600; i < 2100; ++i) memory_.push_back(page(i));
+  memory_[3] = memory_[1000] = std::string(kPageSize, '\0');
+  memory_[7] = memory_[2099];
+  ASSERT_TRUE(checkpoint(1));
+  EXPECT_EQ(*fetch(1), whole());
+  memory_[1999] = page(9999);
+  ASSERT_TRUE(checkpoint(2));
+  EXPECT_EQ(new_, 1U);
+  EXPECT_EQ(*fetch(2), whole());
+}
+
+TEST_F(PageCaptureTest, WhatTheRunningJobHadIsNotStoredAgain) {
+  holds_back_ = true;
+  learned_ = memory_;
+  for (std::size_t i = 10; i < 15; ++i) memory_[i] = page(static_cast<int>(i) + 9000);
+  ASSERT_TRUE(checkpoint(1));
+  EXPECT_EQ(learned_pages_, 600U);
+  EXPECT_EQ(new_, 605U);
+  EXPECT_EQ(*fetch(1), whole());
+}
+
+TEST_F(PageCaptureTest, PagesThatCannotBeReadFailIt) {
+  holds_back_ = true;
+  unreadable_ = 300;
+  const auto failed = checkpoint(1);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind, ErrorKind::lost);
+  unreadable_ = ~std::uint64_t{0};
+  ASSERT_TRUE(checkpoint(1));
+  EXPECT_EQ(*fetch(1), whole());
 }
 
 TEST_F(PageCaptureTest, OlderGenerationsGoAndTheirPagesStay) {

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/process_memory.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "common/page_index.h"
+#include "common/proc.h"
+#include "common/read_file.h"
+
+namespace stasis {
+namespace {
+
+// Of an entry in /proc/PID/pagemap, as Documentation/admin-guide/mm/pagemap.rst tells.
+constexpr std::uint64_t kPresent = 1ULL << 63, kSwapped = 1ULL << 62, kOfFile = 1ULL << 61;
+constexpr std::size_t kEntriesAtOnce = 8192;
+
+// Tens of thousands of mappings, which is the kernel's limit unless somebody has raised it.
+constexpr std::size_t kMapsLimit = 64 << 20;
+// Whoever reserves more has hardly any of it in memory, and finding that takes long.
+constexpr std::uint64_t kLargestMapping = 256ULL << 30;
+
+UniqueFd open_below(const UniqueFd& process, const char* name) {
+  return UniqueFd(::openat(process.get(), name, O_RDONLY | O_CLOEXEC));
+}
+
+Result<std::string> read_below(const UniqueFd& process, const char* name, std::size_t limit) {
+  return read_file("/proc/self/fd/" + std::to_string(process.get()) + "/" + name, limit);
+}
+
+struct Mapping {
+  std::uint64_t begin = 0, end = 0;
+  char rights[5] = "";
+};
+
+// Of a line of /proc/PID/maps: is it one whose changes nobody else sees, and that can have any? false for what is of
+// no use, as well.
+bool may_have_own_pages(const std::string& line, Mapping& mapping) {
+  if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &mapping.begin, &mapping.end, mapping.rights) != 3) {
+    return false;
+  }
+  const std::string_view rights(mapping.rights);
+  return rights.ends_with('p') && !rights.starts_with("---") && mapping.end - mapping.begin <= kLargestMapping;
+}
+
+Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, std::vector<MemoryRange>& ranges) {
+  std::vector<std::uint64_t> entries(kEntriesAtOnce);
+  for (std::uint64_t page = begin; page < end;) {
+    const auto count = std::min<std::uint64_t>(end - page, entries.size());
+    const ssize_t got =
+        ::pread(pagemap, entries.data(), count * sizeof entries[0], static_cast<off_t>(page * sizeof entries[0]));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(errno_error("read a pagemap", errno));
+    if (got == 0) break;
+    const std::uint64_t there = static_cast<std::uint64_t>(got) / sizeof entries[0];
+    for (std::uint64_t i = 0; i < there; ++i) {
+      if ((entries[i] & (kPresent | kSwapped)) == 0 || (entries[i] & kOfFile) != 0) continue;
+      const std::uint64_t address = (page + i) * kPageSize;
+      if (!ranges.empty() && ranges.back().address + ranges.back().pages * kPageSize == address) {
+        ++ranges.back().pages;
+      } else {
+        ranges.push_back({address, 1});
+      }
+    }
+    page += there;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ProcessMemory> ProcessMemory::open(const CapsuleProcess& process) {
+  const std::string path = "/proc/" + std::to_string(process.host);
+  UniqueFd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail(ErrorKind::not_found, path + " is gone");
+  UniqueFd memory = open_below(directory, "mem");
+  if (!memory) return fail(errno_error("open " + path + "/mem", errno));
+  STASIS_LET(const std::string text, read_below(directory, "status", 1 << 20));
+  STASIS_LET(const ProcStatus now, parse_proc_status(text));
+  // Another one with its pid would be somebody else inside.
+  if (now.pids.empty() || now.pids.back() != process.inside) return fail(ErrorKind::not_found, path + " is another's");
+  return ProcessMemory(std::move(directory), std::move(memory));
+}
+
+Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
+  const UniqueFd pagemap = open_below(process_, "pagemap");
+  if (!pagemap) return fail(errno_error("open a pagemap", errno));
+  STASIS_LET(const std::string text, read_below(process_, "maps", kMapsLimit));
+  std::vector<MemoryRange> ranges;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string line(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    Mapping mapping;
+    if (!may_have_own_pages(line, mapping)) continue;
+    STASIS_TRY(add_pages(pagemap.get(), mapping.begin / kPageSize, mapping.end / kPageSize, ranges));
+  }
+  return ranges;
+}
+
+Result<void> ProcessMemory::read(std::uint64_t address, std::size_t size, char* into) const {
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t got = ::pread(memory_.get(), into + done, size - done, static_cast<off_t>(address + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(errno_error("read the memory of a process", errno));
+    if (got == 0) return fail(ErrorKind::not_found, "the process whose memory is read has ended");
+    done += static_cast<std::size_t>(got);
+  }
+  return {};
+}
+
+MemoryRanges::MemoryRanges(std::vector<MemoryRange> ranges) : ranges_(std::move(ranges)) {
+  ends_.reserve(ranges_.size());
+  std::uint64_t pages = 0;
+  for (const auto& range : ranges_) ends_.push_back(pages += range.pages);
+}
+
+std::vector<MemoryRange> MemoryRanges::part(std::uint64_t first, std::uint64_t count) const {
+  std::vector<MemoryRange> pieces;
+  auto at = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin());
+  for (; count > 0 && at < ranges_.size(); ++at) {
+    const std::uint64_t skipped = first - (ends_[at] - ranges_[at].pages);
+    const std::uint64_t pages = std::min(count, ranges_[at].pages - skipped);
+    pieces.push_back({ranges_[at].address + skipped * kPageSize, pages});
+    first += pages;
+    count -= pages;
+  }
+  return pieces;
+}
+
+}  // namespace stasis

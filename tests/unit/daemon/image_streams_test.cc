@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images as criu streams them: the test is criu.
+#include "daemon/image_streams.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "common/criu_pages.pb.h"
+#include "tests/unit/temp_directory.h"
+#include "tests/unit/wait_for.h"
+
+namespace stasis {
+namespace {
+
+class ImageStreamsTest : public ::testing::Test {
+ protected:
+  ImageStreamsTest() {
+    auto listening = ImageStreams::listen(opened_.get());
+    EXPECT_TRUE(listening) << listening.error().message;
+    streams_.emplace(std::move(*listening));
+    criu_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (directory_.path() + "/streamer-capture.sock").c_str());
+    EXPECT_EQ(::connect(criu_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+
+  // Returns criu's end of the image's pipe.
+  UniqueFd announce(const std::string& name) {
+    criu::StreamedImage image;
+    image.set_filename(name);
+    const std::string bytes = image.SerializeAsString();
+    const auto size = static_cast<std::uint32_t>(bytes.size());
+    EXPECT_EQ(::write(criu_.get(), &size, sizeof size), static_cast<ssize_t>(sizeof size));
+    EXPECT_EQ(::write(criu_.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const UniqueFd theirs(ends[0]);
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &ends[0], sizeof(int));
+    EXPECT_EQ(::sendmsg(criu_.get(), &message, 0), 1);
+    return UniqueFd(ends[1]);
+  }
+
+  // What is said and written here fits into sockets and pipes.
+  Result<void> take_all() {
+    Result<void> taken;
+    wait_for([&] { return !(taken = streams_->take()) || streams_->idle(); });
+    return taken;
+  }
+
+  TempDirectory directory_;
+  UniqueFd opened_{::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  std::optional<ImageStreams> streams_;
+  UniqueFd criu_;
+};
+
+TEST_F(ImageStreamsTest, AreWrittenAsFiles) {
+  UniqueFd core = announce("core-1.img"), files = announce("files.img");
+  ASSERT_EQ(::write(files.get(), "sockets", 7), 7);
+  ASSERT_EQ(::write(core.get(), "registers", 9), 9);
+  core.reset();
+  ASSERT_TRUE(streams_->take());
+  EXPECT_FALSE(streams_->idle());
+  files.reset();
+  ASSERT_TRUE(take_all());
+  EXPECT_EQ(directory_.read("core-1.img"), "registers");
+  EXPECT_EQ(directory_.read("files.img"), "sockets");
+  EXPECT_TRUE(streams_->thrown_away().empty());
+}
+
+TEST_F(ImageStreamsTest, PagesOfProcessesAreThrownAwayAndOfSharedMemoryAreNot) {
+  for (const char* name : {"pagemap-1.img", "pages-1.img", "pagemap-shmem-1.img", "pages-2.img"}) {
+    const UniqueFd pipe = announce(name);
+    ASSERT_EQ(::write(pipe.get(), "0123456789", 10), 10);
+  }
+  ASSERT_TRUE(take_all());
+  EXPECT_EQ(streams_->thrown_away(), (std::map<std::string, std::uint64_t>{{"pages-1.img", 10}}));
+  EXPECT_NE(::access((directory_.path() + "/pages-1.img").c_str(), F_OK), 0);
+  EXPECT_EQ(directory_.read("pages-2.img"), "0123456789");
+}
+
+class BadNames : public ImageStreamsTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(BadNames, AreNoImages) {
+  const UniqueFd pipe = announce(GetParam());
+  const auto taken = take_all();
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().kind, ErrorKind::lost);
+}
+
+INSTANTIATE_TEST_SUITE_P(ImageStreams, BadNames, ::testing::Values("../image", "", ".hidden", "a/b"));
+
+TEST_F(ImageStreamsTest, ACriuThatDiesEndsThem) {
+  UniqueFd core = announce("core-1.img");
+  criu_.reset();
+  core.reset();
+  ASSERT_TRUE(take_all());
+  EXPECT_TRUE(streams_->idle());
+  EXPECT_EQ(directory_.read("core-1.img"), "");
+}
+
+}  // namespace
+}  // namespace stasis
