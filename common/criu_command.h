@@ -17,7 +17,6 @@ namespace stasis {
 struct DumpOptions {
   pid_t root = 0;             // in the capsule's PID namespace
   bool leave_running = true;  // false: criu ends the tree once the hook lets it go on
-  bool stream = false;        // images go through a socket among them, not into files
   std::chrono::seconds timeout{600};
 };
 

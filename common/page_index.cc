@@ -135,6 +135,12 @@ PageHash PageIndex::hash(const char* page) const {
   return {hash.low64, hash.high64};
 }
 
+void PageIndex::prefetch(const PageHash& hash) const {
+  const auto* const header = static_cast<const Header*>(memory_);
+  const auto* const slots = reinterpret_cast<const Slot*>(static_cast<const char*>(memory_) + kHeaderSize);
+  __builtin_prefetch(&slots[hash.low & (header->slots - 1)]);
+}
+
 std::optional<PagePlace> PageIndex::find(const PageHash& hash) const {
   const auto* const header = static_cast<const Header*>(memory_);
   const auto* const slots = reinterpret_cast<const Slot*>(static_cast<const char*>(memory_) + kHeaderSize);

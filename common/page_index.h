@@ -52,6 +52,8 @@ class PageIndex {
   ~PageIndex();
 
   PageHash hash(const char* page) const;
+  // It will be looked for soon. The index is larger than any cache.
+  void prefetch(const PageHash& hash) const;
   std::optional<PagePlace> find(const PageHash& hash) const;
   // Grows the file when it has to. What is added counts for others only after keep().
   Result<void> add(const PageHash& hash, PagePlace place);

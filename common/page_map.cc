@@ -107,18 +107,40 @@ std::uint64_t pages_in(const std::vector<PageBlock>& blocks) {
 
 std::string page_file_name(std::uint32_t generation) { return "shared-pages-" + std::to_string(generation); }
 
-void PageImage::add(PagePlace place) {
+void PageImage::add(const PageRun& run) {
   if (!runs.empty()) {
     PageRun& last = runs.back();
-    const bool continues = last.generation == place.generation &&
-                           (place.generation == 0 || last.first + last.count == place.page) &&
-                           last.count < std::numeric_limits<std::uint32_t>::max();
+    const bool continues = last.generation == run.generation &&
+                           (run.generation == 0 || last.first + last.count == run.first) &&
+                           last.count <= std::numeric_limits<std::uint32_t>::max() - run.count;
     if (continues) {
-      ++last.count;
+      last.count += run.count;
       return;
     }
   }
-  runs.push_back({place.generation, place.generation == 0 ? 0 : place.page, 1});
+  runs.push_back({run.generation, run.generation == 0 ? 0 : run.first, run.count});
+}
+
+void PageImage::replace(const std::map<std::uint64_t, PagePlace>& places) {
+  PageImage changed{name, {}};
+  auto next = places.begin();
+  std::uint64_t at = 0;
+  for (PageRun run : runs) {
+    while (run.count > 0) {
+      const std::uint64_t until = next == places.end() ? run.count : next->first - at;
+      const auto unchanged = std::min<std::uint64_t>(run.count, until);
+      if (unchanged == 0) {
+        changed.add((next++)->second);
+      } else {
+        changed.add(PageRun{run.generation, run.first, static_cast<std::uint32_t>(unchanged)});
+      }
+      const auto done = static_cast<std::uint32_t>(std::max<std::uint64_t>(unchanged, 1));
+      at += done;
+      run.count -= done;
+      if (run.generation != 0) run.first += done;
+    }
+  }
+  runs = std::move(changed.runs);
 }
 
 std::uint64_t PageImage::pages() const {

@@ -47,8 +47,11 @@ struct PageImage {
   std::string name;
   std::vector<PageRun> runs;
 
-  // Adds one page to its end.
-  void add(PagePlace place);
+  // Adds pages to its end.
+  void add(const PageRun& run);
+  void add(PagePlace place) { add(PageRun{place.generation, place.page, 1}); }
+  // Those, by where they are in the image, are in another place. What is behind its end is none of it.
+  void replace(const std::map<std::uint64_t, PagePlace>& places);
   std::uint64_t pages() const;
   friend bool operator==(const PageImage&, const PageImage&) = default;
 };

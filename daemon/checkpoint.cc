@@ -102,7 +102,7 @@ class Checkpoint {
  private:
   const Policy& policy() const { return config_.policy_for(run_.facts.partition); }
   Manifest new_manifest() const;
-  Result<void> note_frozen(const Dump& dump, int images, Manifest& manifest);
+  Result<void> note_frozen(int images, Manifest& manifest);
   Result<Message> leave_after_steps(const std::vector<CapsuleProcess>& tree) const;
   Result<void> check_tree(const std::vector<CapsuleProcess>& tree) const;
   Result<void> finish(Dump& dump, int images, Manifest& manifest);
@@ -152,11 +152,14 @@ Result<Message> Checkpoint::make() {
   if (!ends) memory_->learn(tree);
   const auto frozen_since = Clock::now();
   STASIS_TRY(let_criu_reach_files(run_, images.get()));
-  STASIS_LET(Dump dump, Dump::start(run_, config_, !ends, Dump::Pages::unread, images.get(), lock.get()));
+  STASIS_LET(Dump dump, Dump::start(run_, config_, !ends, images.get(), lock.get(),
+                                    [this](const std::string& image, const char* pages, std::size_t count) {
+                                      return memory_->add_pages(image, pages, count);
+                                    }));
   const auto frozen = dump.wait_frozen(Deadline::in(policy().dump_timeout));
   if (!frozen)
     return fail(frozen.error().kind, explain_failed_dump(frozen.error().message, tree, policy().outside_connections));
-  STASIS_TRY(note_frozen(dump, images.get(), manifest));
+  STASIS_TRY(note_frozen(images.get(), manifest));
   if (ends) {
     STASIS_TRY(finish(dump, images.get(), manifest));
     frozen_us_ = microseconds_since(frozen_since);
@@ -208,11 +211,11 @@ Manifest Checkpoint::new_manifest() const {
   return manifest;
 }
 
-Result<void> Checkpoint::note_frozen(const Dump& dump, int images, Manifest& manifest) {
+Result<void> Checkpoint::note_frozen(int images, Manifest& manifest) {
   STASIS_LET(const auto processes, capsule_processes(run_.init));
   const auto tree = tree_of(processes, run_.root);
   STASIS_TRY(check_tree(tree));
-  STASIS_TRY(memory_->read(tree, dump.unread_pages()));
+  STASIS_TRY(memory_->correct(tree));
   STASIS_TRY(copy_anchor(tree.front().host, images));
   STASIS_TRY(note_addresses(images));
   STASIS_TRY(files_->note_frozen(tree));

@@ -19,8 +19,8 @@
 
 namespace stasis {
 
-Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, Pages pages, int images,
-                         int lock) {
+Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, int images, int lock,
+                         ImageStreams::PageTaker take_pages) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(errno_error("socketpair", errno));
   UniqueFd ours(pair[0]);
@@ -30,12 +30,7 @@ Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_runnin
   DumpOptions options;
   options.root = run.root;
   options.leave_running = leave_running;
-  options.stream = pages == Pages::unread;
-  std::optional<ImageStreams> streams;
-  if (options.stream) {
-    STASIS_LET(ImageStreams listening, ImageStreams::listen(images));
-    streams.emplace(std::move(listening));
-  }
+  STASIS_LET(ImageStreams streams, ImageStreams::listen(images, std::move(take_pages)));
   const Pass pass[] = {{images, kImagesFd}, {theirs.get(), kHookFd}, {lock, kHookFd + 1}};
   STASIS_LET(const pid_t criu,
              spawn_in_capsule(run.init_pidfd, Enter::mounts_and_pids, criu_dump_command(config.criu, options),
@@ -48,14 +43,14 @@ Dump::~Dump() {
 }
 
 Result<void> Dump::wait_frozen(Deadline deadline) {
-  for (bool frozen = false; !frozen || !has_all_images();) {
-    auto waits = streams_ ? streams_->waits() : std::vector<pollfd>();
+  for (bool frozen = false; !frozen || !streams_->idle();) {
+    auto waits = streams_->waits();
     // Once it has spoken, nothing more is to be heard from the hook.
     waits.push_back({frozen ? -1 : hook_.get(), POLLIN, 0});
     const int ready = ::poll(waits.data(), waits.size(), deadline.poll_timeout());
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return fail(ErrorKind::timed_out, "criu took too long");
-    if (streams_) STASIS_TRY(streams_->take());
+    STASIS_TRY(streams_->take());
     if (waits.back().revents == 0) continue;
     char word = 0;
     if (::read(hook_.get(), &word, 1) == 1 && word == 'F') {
@@ -70,10 +65,6 @@ Result<void> Dump::wait_frozen(Deadline deadline) {
     return fail(WIFEXITED(status) ? ErrorKind::unsupported : ErrorKind::failed, reason);
   }
   return {};
-}
-
-std::map<std::string, std::uint64_t> Dump::unread_pages() const {
-  return streams_ ? streams_->thrown_away() : std::map<std::string, std::uint64_t>();
 }
 
 Result<void> Dump::release() {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// dump.h - one criu dump under way: started, frozen, released. The images are in a node-local directory, but for the
-// pages of processes, which are to be read from them while they stand still.
+// dump.h - one criu dump under way: started, frozen, released. The images are in a node-local directory, but for those
+// of pages, which are handed on.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
-#include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,11 +20,9 @@ namespace stasis {
 
 class Dump {
  public:
-  // Whether the pages of processes are left to be read, or criu writes them into images like all else.
-  enum class Pages { unread, written };
   // Starts criu on the run's tree. `lock` is inherited by it.
-  static Result<Dump> start(const Run& run, const Config& config, bool leave_running, Pages pages, int images,
-                            int lock);
+  static Result<Dump> start(const Run& run, const Config& config, bool leave_running, int images, int lock,
+                            ImageStreams::PageTaker take_pages);
 
   Dump(Dump&& other) noexcept
       : criu_(std::exchange(other.criu_, -1)),
@@ -40,8 +36,6 @@ class Dump {
   // Returns when the images are written and the tree stands still, all traces of criu in it gone. The error says why
   // criu gave up; the tree runs.
   Result<void> wait_frozen(Deadline deadline);
-  // The images whose pages have to be read, and their sizes.
-  std::map<std::string, std::uint64_t> unread_pages() const;
 
   // Ends it as started: the tree runs on, or is ended. Fails when criu did not finish; then the tree runs.
   Result<void> release();
@@ -51,9 +45,8 @@ class Dump {
   std::optional<std::chrono::microseconds> frozen_time() const;
 
  private:
-  Dump(pid_t criu, UniqueFd hook, int images, std::optional<ImageStreams> streams)
+  Dump(pid_t criu, UniqueFd hook, int images, ImageStreams streams)
       : criu_(criu), hook_(std::move(hook)), images_(images), streams_(std::move(streams)) {}
-  bool has_all_images() const { return !streams_ || streams_->idle(); }
   int reap();
   std::string why() const;
 

@@ -12,15 +12,16 @@
 #include <utility>
 
 #include "common/criu_pages.pb.h"
-#include "daemon/criu_memory.h"
+#include "common/page_index.h"
 
 namespace stasis {
 namespace {
 
 constexpr char kSocket[] = "streamer-capture.sock";
 constexpr std::uint32_t kLongestAnnouncement = 4096;
+// Less, and criu and this would wait for each other more often than work; more does not fit into a processor's cache.
 constexpr int kPagesPipe = 1 << 20;
-constexpr std::size_t kAtOnce = 1 << 20;
+constexpr std::size_t kAtOnce = 1 << 18;
 
 // Criu writes each announcement in a go: once the first byte is there, the rest is.
 Result<void> read_exactly(int socket, void* into, std::size_t size) {
@@ -62,7 +63,7 @@ bool is_plain_name(const std::string& name) {
 
 }  // namespace
 
-Result<ImageStreams> ImageStreams::listen(int images) {
+Result<ImageStreams> ImageStreams::listen(int images, PageTaker take_pages) {
   UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener) return fail(errno_error("socket", errno));
   sockaddr_un address{};
@@ -73,9 +74,7 @@ Result<ImageStreams> ImageStreams::listen(int images) {
       ::listen(listener.get(), 1) != 0) {
     return fail(errno_error("listen for images", errno));
   }
-  UniqueFd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
-  if (!nowhere) return fail(errno_error("open /dev/null", errno));
-  return ImageStreams(images, std::move(listener), std::move(nowhere));
+  return ImageStreams(images, std::move(listener), std::move(take_pages));
 }
 
 std::vector<pollfd> ImageStreams::waits() const {
@@ -121,31 +120,39 @@ Result<void> ImageStreams::take_announcement() {
   stream.name = image.filename();
   STASIS_LET(stream.pipe, receive_descriptor(criu_.get()));
   (void)::fcntl(stream.pipe.get(), F_SETFL, O_NONBLOCK);
-  // Pages follow the pagemap they belong to. Which that was is looked at once more when they are read.
-  const bool pages = stream.name.starts_with("pages-");
-  stream.thrown_away = pages && pagemap_of_process(announced_);
-  if (pages) (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe);
-  if (stream.thrown_away) {
-    thrown_away_[stream.name] = 0;
+  if (stream.name.starts_with("pages-")) {
+    (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe);
+    stream.buffer.resize(kAtOnce);
+    STASIS_TRY(take_pages_(stream.name, nullptr, 0));
   } else {
-    stream.file = UniqueFd(
-        ::openat(images_, stream.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    stream.file =
+        UniqueFd(::openat(images_, stream.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!stream.file) return fail(errno_error("create " + stream.name, errno));
   }
-  announced_ = stream.name;
   streams_.push_back(std::move(stream));
   return {};
 }
 
 // false: it has ended.
 Result<bool> ImageStreams::take_some(Stream& stream) {
-  const int into = stream.thrown_away ? nowhere_.get() : stream.file.get();
-  const ssize_t moved = ::splice(stream.pipe.get(), nullptr, into, nullptr, kAtOnce, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  if (moved == 0) return false;
-  if (moved < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-  if (moved < 0) return fail(errno_error("write " + stream.name, errno));
-  if (stream.thrown_away) thrown_away_[stream.name] += static_cast<std::uint64_t>(moved);
-  return true;
+  if (!stream.file) return take_pages(stream);
+  const ssize_t moved = ::splice(stream.pipe.get(), nullptr, stream.file.get(), nullptr, kAtOnce, SPLICE_F_NONBLOCK);
+  if (moved < 0 && errno != EAGAIN && errno != EINTR) return fail(errno_error("write " + stream.name, errno));
+  return moved != 0;
+}
+
+Result<bool> ImageStreams::take_pages(Stream& stream) {
+  char* const data = stream.buffer.data();
+  const ssize_t got = ::read(stream.pipe.get(), data + stream.buffered, stream.buffer.size() - stream.buffered);
+  if (got < 0 && errno != EAGAIN && errno != EINTR) return fail(errno_error("read " + stream.name, errno));
+  if (got < 0) return true;
+  if (got == 0 && stream.buffered != 0) return fail(ErrorKind::lost, stream.name + " is not made of whole pages");
+  stream.buffered += static_cast<std::size_t>(got);
+  const std::size_t pages = stream.buffered / kPageSize;
+  if (pages > 0) STASIS_TRY(take_pages_(stream.name, data, pages));
+  stream.buffered %= kPageSize;
+  std::memmove(data, data + pages * kPageSize, stream.buffered);
+  return got != 0;
 }
 
 Result<void> ImageStreams::take() {

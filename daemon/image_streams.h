@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// image_streams.h - takes the images that `criu dump --stream` sends, a pipe for each, and writes them to the directory
-// `images` as criu itself would have: all but the pages of processes. Those it throws away.
+// image_streams.h - takes the images that `criu dump --stream` sends, a pipe for each. Those of pages are handed on;
+// all others are written to the directory `images`, as criu itself would have.
 //
-// Criu passes references to the pages through its pipes, and still writes to some of them for a moment afterwards. So they are
-// read from the processes when criu has let go of them and they still stand still (job_memory.h). Throwing references away costs
-// nothing; a file would have been a copy.
+// Criu passes references to the pages of processes through its pipes, and while it lets go of a process it writes over
+// some of its executable pages for a moment. Who takes them has to look at those once more (job_memory.h).
 #pragma once
 
 #include <poll.h>
 
-#include <cstdint>
+#include <functional>
 #include <list>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,8 +20,11 @@ namespace stasis {
 
 class ImageStreams {
  public:
-  // Where criu will look for it. The directory outlives this.
-  static Result<ImageStreams> listen(int images);
+  // The next pages of an image ("pages-1.img"); at its beginning none at all.
+  using PageTaker = std::function<Result<void>(const std::string& image, const char* pages, std::size_t count)>;
+
+  // Listens where criu will look for it. The directory outlives this.
+  static Result<ImageStreams> listen(int images, PageTaker take_pages);
 
   // What to wait for, in any order.
   std::vector<pollfd> waits() const;
@@ -32,30 +33,27 @@ class ImageStreams {
   // Every image that was announced has come to its end.
   bool idle() const;
 
-  // The images that were thrown away, and how many bytes each would have.
-  const std::map<std::string, std::uint64_t>& thrown_away() const { return thrown_away_; }
-
  private:
   struct Stream {
     std::string name;
     UniqueFd pipe;
-    UniqueFd file;
-    bool thrown_away = false;
+    UniqueFd file;             // none: these are pages
+    std::vector<char> buffer;  // of which not more than the beginning of a page is left
+    std::size_t buffered = 0;
   };
 
-  ImageStreams(int images, UniqueFd listener, UniqueFd nowhere)
-      : images_(images), listener_(std::move(listener)), nowhere_(std::move(nowhere)) {}
+  ImageStreams(int images, UniqueFd listener, PageTaker take_pages)
+      : images_(images), listener_(std::move(listener)), take_pages_(std::move(take_pages)) {}
   Result<void> accept_criu();
   Result<void> take_announcement();
   Result<bool> take_some(Stream& stream);
+  Result<bool> take_pages(Stream& stream);
 
   int images_;
   UniqueFd listener_;
   UniqueFd criu_;
-  UniqueFd nowhere_;
+  PageTaker take_pages_;
   std::list<Stream> streams_;
-  std::string announced_;  // the last one
-  std::map<std::string, std::uint64_t> thrown_away_;
 };
 
 }  // namespace stasis

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -21,6 +20,7 @@ namespace {
 
 // As many as still leave most of a node to its jobs.
 constexpr int kThreads = 4;
+constexpr std::size_t kLearnedAtOnce = 256;
 // Each is a file to be kept and opened; and what they hold in vain is bounded, as a half of each at most is.
 constexpr std::size_t kMostPageFiles = 16;
 
@@ -34,14 +34,17 @@ Result<void> write_fully(int fd, const std::string& text) {
   return {};
 }
 
-Result<void> read_ranges(const ProcessMemory& memory, const MemoryRanges& ranges, std::uint64_t first,
-                         std::uint32_t count, char* into) {
-  for (const auto& piece : ranges.part(first, count)) {
-    const std::size_t size = piece.pages * kPageSize;
-    STASIS_TRY(memory.read(piece.address, size, into));
-    into += size;
+// Those pages of `range`, by their place in it and how many there are, that are in one of the others.
+std::vector<std::pair<std::uint64_t, std::uint64_t>> common_part(const MemoryRange& range,
+                                                                 const std::vector<MemoryRange>& others) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> parts;
+  const std::uint64_t end = range.address + range.pages * kPageSize;
+  for (const auto& other : others) {
+    const std::uint64_t from = std::max(range.address, other.address);
+    const std::uint64_t to = std::min(end, other.address + other.pages * kPageSize);
+    if (from < to) parts.emplace_back((from - range.address) / kPageSize, (to - from) / kPageSize);
   }
-  return {};
+  return parts;
 }
 
 // Page files that hold more of the past than of the present are not referred to any more: what is needed of them is
@@ -88,83 +91,68 @@ Result<std::unique_ptr<JobMemory>> JobMemory::open(const Run& run, const Config&
 }
 
 void JobMemory::learn(const std::vector<CapsuleProcess>& tree) {
+  std::vector<char> buffer(kLearnedAtOnce * kPageSize);
   for (const auto& process : tree) {
     const auto memory = ProcessMemory::open(process);
     if (!memory) continue;
-    auto pages = memory->own_pages();
-    if (!pages) continue;
-    const MemoryRanges ranges(std::move(*pages));
-    // Anything that was there a moment ago may be gone.
-    const auto read = [&](std::uint64_t first, std::uint32_t count, char* into) -> Result<void> {
-      if (!read_ranges(*memory, ranges, first, count, into)) std::memset(into, 0, count * kPageSize);
-      return {};
-    };
-    if (!capture_->learn({ranges.pages(), read})) return;
+    const auto ranges = memory->own_pages();
+    if (!ranges) continue;
+    for (MemoryRange range : *ranges) {
+      while (range.pages > 0) {
+        const auto count = std::min<std::uint64_t>(range.pages, kLearnedAtOnce);
+        // What was there a moment ago may be gone.
+        if (!memory->read(range.address, count * kPageSize, buffer.data())) break;
+        if (!capture_->learn(buffer.data(), count)) return;
+        range.address += count * kPageSize;
+        range.pages -= count;
+      }
+    }
   }
 }
 
-Result<std::vector<std::string>> JobMemory::list_images(std::string_view prefix) const {
-  std::vector<std::string> names;
+Result<void> JobMemory::add_pages(const std::string& image, const char* pages, std::size_t count) {
+  if (!held_back_) STASIS_TRY(capture_->hold_back(images_));
+  held_back_ = true;
+  return capture_->add_pages(image, pages, count);
+}
+
+Result<void> JobMemory::correct(const std::vector<CapsuleProcess>& tree) {
   std::error_code error;
   const std::string path = "/proc/self/fd/" + std::to_string(images_);
   for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
     const std::string name = at->path().filename();
-    if (name.starts_with(prefix) && name.ends_with(".img")) names.push_back(name);
-  }
-  if (error) return fail(errno_error("list the images", error.value()));
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Result<void> JobMemory::read(const std::vector<CapsuleProcess>& tree,
-                             const std::map<std::string, std::uint64_t>& unread) {
-  if (unread.empty()) return {};
-  STASIS_TRY(capture_->hold_back(images_));
-  STASIS_LET(const auto names, list_images("pagemap-"));
-  auto left = unread;
-  for (const auto& name : names) {
     const auto pid = pagemap_of_process(name);
     if (!pid) continue;
     const auto process = std::find_if(tree.begin(), tree.end(), [&](const auto& one) { return one.inside == *pid; });
     if (process == tree.end()) return fail(ErrorKind::lost, name + " is of no process");
-    STASIS_TRY(in_context(name, read_process(*process, name, left)));
+    STASIS_TRY(in_context(name, correct(*process, name)));
   }
-  if (!left.empty()) return fail(ErrorKind::lost, left.begin()->first + " belongs to no process");
+  if (error) return fail(errno_error("list the images", error.value()));
   return {};
 }
 
-// What criu says has to be what it sent, to the page.
-Result<void> JobMemory::read_process(const CapsuleProcess& process, const std::string& pagemap,
-                                     std::map<std::string, std::uint64_t>& unread) {
-  STASIS_LET(const std::string image, read_images_file(images_, pagemap));
-  STASIS_LET(CriuPagemap map, parse_criu_pagemap(image));
-  const MemoryRanges ranges(std::move(map.ranges));
-  const auto expected = unread.find(map.image);
-  if (expected == unread.end() || expected->second != ranges.pages() * kPageSize) {
-    return fail(ErrorKind::lost, "has not as many pages as " + map.image);
-  }
-  unread.erase(expected);
+Result<void> JobMemory::correct(const CapsuleProcess& process, const std::string& pagemap) {
+  STASIS_LET(const std::string text, read_images_file(images_, pagemap));
+  STASIS_LET(const CriuPagemap map, parse_criu_pagemap(text));
   STASIS_LET(const ProcessMemory memory, ProcessMemory::open(process));
-  const auto read = [&](std::uint64_t first, std::uint32_t count, char* into) {
-    return read_ranges(memory, ranges, first, count, into);
-  };
-  return capture_->add_image(map.image, {ranges.pages(), read});
-}
-
-// Each is gone from the node's disk once its pages are stored.
-Result<void> JobMemory::take_images() {
-  STASIS_LET(const auto names, list_images("pages-"));
-  for (const auto& name : names) {
-    const UniqueFd file(::openat(images_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file) return fail(errno_error("open " + name, errno));
-    STASIS_TRY(capture_->add_image(name, file.get()));
-    if (::unlinkat(images_, name.c_str(), 0) != 0) return fail(errno_error("remove " + name, errno));
+  STASIS_LET(const auto executable, memory.executable());
+  std::map<std::uint64_t, std::string> pages;
+  std::uint64_t at = 0;  // in the image
+  for (const auto& range : map.ranges) {
+    for (const auto& [first, count] : common_part(range, executable)) {
+      for (std::uint64_t i = 0; i < count; ++i) {
+        std::string& page = pages[at + first + i];
+        page.resize(kPageSize);
+        STASIS_TRY(memory.read(range.address + (first + i) * kPageSize, page.size(), page.data()));
+      }
+    }
+    at += range.pages;
   }
-  return {};
+  if (capture_->pages_of(map.image) != at) return fail(ErrorKind::lost, "has not as many pages as " + map.image);
+  return capture_->correct(map.image, pages);
 }
 
 Result<void> JobMemory::finish(Manifest& manifest) {
-  STASIS_TRY(take_images());
   STASIS_LET(const PageMap map, capture_->finish(previous_));
   const std::string text = write_page_map(map);
   const UniqueFd file(::openat(images_, kMemoryStream, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));

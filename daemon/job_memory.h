@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/capsule_processes.h"
@@ -29,11 +28,12 @@ class JobMemory {
   // The tree runs: stores what it has in memory now, so that little is new when it stands still. What cannot be read
   // is left for then.
   void learn(const std::vector<CapsuleProcess>& tree);
-  // The tree stands still and is as it will go on: reads from it the images of pages that criu has not written, of which
-  // `unread` has the sizes.
-  Result<void> read(const std::vector<CapsuleProcess>& tree, const std::map<std::string, std::uint64_t>& unread);
-  // Criu has written all of its images, and the tree may run: takes those of the memory out of the directory, leaves
-  // the stream "memory" in their place and adds the page files to the manifest. On failure nothing of it counts.
+  // The tree stands still: the next pages of an image, as criu hands them over.
+  Result<void> add_pages(const std::string& image, const char* pages, std::size_t count);
+  // All images are there, and the tree is as it will go on: looks once more at what criu may have been writing to.
+  Result<void> correct(const std::vector<CapsuleProcess>& tree);
+  // The tree may run: leaves the stream "memory" among the images and adds the page files to the manifest. On failure
+  // nothing of it counts.
   Result<void> finish(Manifest& manifest);
   // The next checkpoint will know what this one has.
   void remember(const Manifest& published);
@@ -41,16 +41,14 @@ class JobMemory {
  private:
   JobMemory(PageIndex index, PageMap previous, const Manifest* manifest, int images)
       : index_(std::move(index)), previous_(std::move(previous)), previous_manifest_(manifest), images_(images) {}
-  Result<std::vector<std::string>> list_images(std::string_view prefix) const;
-  Result<void> take_images();
-  Result<void> read_process(const CapsuleProcess& process, const std::string& pagemap,
-                            std::map<std::string, std::uint64_t>& unread);
+  Result<void> correct(const CapsuleProcess& process, const std::string& pagemap);
 
   PageIndex index_;
   PageMap previous_;
   const Manifest* previous_manifest_;
   int images_;
   std::unique_ptr<PageCapture> capture_;
+  bool held_back_ = false;
   std::map<std::uint32_t, PageFileUse> use_;
 };
 

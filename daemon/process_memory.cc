@@ -37,17 +37,22 @@ Result<std::string> read_below(const UniqueFd& process, const char* name, std::s
 
 struct Mapping {
   std::uint64_t begin = 0, end = 0;
-  char rights[5] = "";
+  std::string rights;  // "r-xp"
 };
 
-// Of a line of /proc/PID/maps: is it one whose changes nobody else sees, and that can have any? false for what is of
-// no use, as well.
-bool may_have_own_pages(const std::string& line, Mapping& mapping) {
-  if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &mapping.begin, &mapping.end, mapping.rights) != 3) {
-    return false;
+// Those whose changes nobody else sees.
+std::vector<Mapping> private_mappings(std::string_view maps) {
+  std::vector<Mapping> mappings;
+  while (!maps.empty()) {
+    const std::string line(maps.substr(0, maps.find('\n')));
+    maps.remove_prefix(std::min(maps.size(), line.size() + 1));
+    Mapping mapping;
+    char rights[5] = "";
+    const int got = std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &mapping.begin, &mapping.end, rights);
+    mapping.rights = rights;
+    if (got == 3 && mapping.rights.ends_with('p')) mappings.push_back(std::move(mapping));
   }
-  const std::string_view rights(mapping.rights);
-  return rights.ends_with('p') && !rights.starts_with("---") && mapping.end - mapping.begin <= kLargestMapping;
+  return mappings;
 }
 
 Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, std::vector<MemoryRange>& ranges) {
@@ -94,12 +99,18 @@ Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
   if (!pagemap) return fail(errno_error("open a pagemap", errno));
   STASIS_LET(const std::string text, read_below(process_, "maps", kMapsLimit));
   std::vector<MemoryRange> ranges;
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string line(rest.substr(0, rest.find('\n')));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    Mapping mapping;
-    if (!may_have_own_pages(line, mapping)) continue;
+  for (const auto& mapping : private_mappings(text)) {
+    if (mapping.rights.starts_with("---") || mapping.end - mapping.begin > kLargestMapping) continue;
     STASIS_TRY(add_pages(pagemap.get(), mapping.begin / kPageSize, mapping.end / kPageSize, ranges));
+  }
+  return ranges;
+}
+
+Result<std::vector<MemoryRange>> ProcessMemory::executable() const {
+  STASIS_LET(const std::string text, read_below(process_, "maps", kMapsLimit));
+  std::vector<MemoryRange> ranges;
+  for (const auto& mapping : private_mappings(text)) {
+    if (mapping.rights[2] == 'x') ranges.push_back({mapping.begin, (mapping.end - mapping.begin) / kPageSize});
   }
   return ranges;
 }
@@ -113,25 +124,6 @@ Result<void> ProcessMemory::read(std::uint64_t address, std::size_t size, char* 
     done += static_cast<std::size_t>(got);
   }
   return {};
-}
-
-MemoryRanges::MemoryRanges(std::vector<MemoryRange> ranges) : ranges_(std::move(ranges)) {
-  ends_.reserve(ranges_.size());
-  std::uint64_t pages = 0;
-  for (const auto& range : ranges_) ends_.push_back(pages += range.pages);
-}
-
-std::vector<MemoryRange> MemoryRanges::part(std::uint64_t first, std::uint64_t count) const {
-  std::vector<MemoryRange> pieces;
-  auto at = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin());
-  for (; count > 0 && at < ranges_.size(); ++at) {
-    const std::uint64_t skipped = first - (ends_[at] - ranges_[at].pages);
-    const std::uint64_t pages = std::min(count, ranges_[at].pages - skipped);
-    pieces.push_back({ranges_[at].address + skipped * kPageSize, pages});
-    first += pages;
-    count -= pages;
-  }
-  return pieces;
 }
 
 }  // namespace stasis

@@ -21,7 +21,9 @@ class ProcessMemory {
   // About those pages that a dump would have: nobody else's and in no file, in memory or swapped out. For a process
   // that runs, and to save work, not to rely on.
   Result<std::vector<MemoryRange>> own_pages() const;
-  // All of it, whatever the process itself may do there.
+  // All of its private mappings that can be executed.
+  Result<std::vector<MemoryRange>> executable() const;
+  // Whatever the process itself may do there.
   Result<void> read(std::uint64_t address, std::size_t size, char* into) const;
 
  private:
@@ -29,20 +31,6 @@ class ProcessMemory {
 
   UniqueFd process_;  // its directory in /proc
   UniqueFd memory_;
-};
-
-// Several ranges of a process, as if they were one.
-class MemoryRanges {
- public:
-  explicit MemoryRanges(std::vector<MemoryRange> ranges);
-
-  std::uint64_t pages() const { return ends_.empty() ? 0 : ends_.back(); }
-  // Those pieces of it that are its pages `first` to `first + count`.
-  std::vector<MemoryRange> part(std::uint64_t first, std::uint64_t count) const;
-
- private:
-  std::vector<MemoryRange> ranges_;
-  std::vector<std::uint64_t> ends_;  // how many pages there are up to the end of each
 };
 
 }  // namespace stasis

@@ -45,8 +45,8 @@ TEST(CriuCommand, DumpsATreeThatGoesOn) {
   DumpOptions options;
   options.root = 1000;
   options.timeout = std::chrono::seconds(120);
-  const Words own{"--tree",    "1000", "--action-script", kHookProgram, "--ghost-limit", "1G",
-                  "--timeout", "120",  "--leave-running"};
+  const Words own{"--tree",        "1000", "--action-script", kHookProgram, "--stream",
+                  "--ghost-limit", "1G",   "--timeout",       "120",        "--leave-running"};
   EXPECT_EQ(criu_dump_command("/usr/sbin/criu", options), common_words("dump", "dump.log") + own);
 }
 

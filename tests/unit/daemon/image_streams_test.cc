@@ -10,8 +10,13 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
 
 #include "common/criu_pages.pb.h"
+#include "common/page_index.h"
 #include "tests/unit/temp_directory.h"
 #include "tests/unit/wait_for.h"
 
@@ -21,7 +26,11 @@ namespace {
 class ImageStreamsTest : public ::testing::Test {
  protected:
   ImageStreamsTest() {
-    auto listening = ImageStreams::listen(opened_.get());
+    auto listening = ImageStreams::listen(
+        opened_.get(), [this](const std::string& image, const char* pages, std::size_t count) -> Result<void> {
+          pages_[image].append(count == 0 ? "" : pages, count * kPageSize);
+          return {};
+        });
     EXPECT_TRUE(listening) << listening.error().message;
     streams_.emplace(std::move(*listening));
     criu_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -68,6 +77,7 @@ class ImageStreamsTest : public ::testing::Test {
 
   TempDirectory directory_;
   UniqueFd opened_{::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  std::map<std::string, std::string> pages_;
   std::optional<ImageStreams> streams_;
   UniqueFd criu_;
 };
@@ -83,18 +93,32 @@ TEST_F(ImageStreamsTest, AreWrittenAsFiles) {
   ASSERT_TRUE(take_all());
   EXPECT_EQ(directory_.read("core-1.img"), "registers");
   EXPECT_EQ(directory_.read("files.img"), "sockets");
-  EXPECT_TRUE(streams_->thrown_away().empty());
 }
 
-TEST_F(ImageStreamsTest, PagesOfProcessesAreThrownAwayAndOfSharedMemoryAreNot) {
-  for (const char* name : {"pagemap-1.img", "pages-1.img", "pagemap-shmem-1.img", "pages-2.img"}) {
-    const UniqueFd pipe = announce(name);
-    ASSERT_EQ(::write(pipe.get(), "0123456789", 10), 10);
-  }
+TEST_F(ImageStreamsTest, PagesAreHandedOn) {
+  std::string pages(3 * kPageSize, 'p');
+  pages[kPageSize] = 'q';
+  UniqueFd pipe = announce("pages-1.img");
+  // In pieces that are none.
+  ASSERT_EQ(::write(pipe.get(), pages.data(), kPageSize + 100), static_cast<ssize_t>(kPageSize + 100));
+  EXPECT_TRUE(wait_for([&] { return streams_->take() && pages_["pages-1.img"].size() == kPageSize; }));
+  ASSERT_EQ(::write(pipe.get(), pages.data() + kPageSize + 100, 2 * kPageSize - 100),
+            static_cast<ssize_t>(2 * kPageSize - 100));
+  pipe.reset();
+  announce("pages-2.img");
   ASSERT_TRUE(take_all());
-  EXPECT_EQ(streams_->thrown_away(), (std::map<std::string, std::uint64_t>{{"pages-1.img", 10}}));
-  EXPECT_NE(::access((directory_.path() + "/pages-1.img").c_str(), F_OK), 0);
-  EXPECT_EQ(directory_.read("pages-2.img"), "0123456789");
+  EXPECT_EQ(pages_["pages-1.img"], pages);
+  EXPECT_EQ(pages_.count("pages-2.img"), 1U);
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+TEST_F(ImageStreamsTest, HalfAPageIsNone) {
+  UniqueFd pipe = announce("pages-1.img");
+  ASSERT_EQ(::write(pipe.get(), "0123456789", 10), 10);
+  pipe.reset();
+  const auto taken = take_all();
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().kind, ErrorKind::lost);
 }
 
 class BadNames : public ImageStreamsTest, public ::testing::WithParamInterface<const char*> {};

@@ -21,8 +21,8 @@ namespace {
 class ProcessMemoryTest : public ::testing::Test {
  protected:
   ProcessMemoryTest() {
-    memory_ = static_cast<char*>(
-        ::mmap(nullptr, 8 * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    memory_ =
+        static_cast<char*>(::mmap(nullptr, 8 * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     child_ = ::fork();
     if (child_ == 0) {
       // The first four pages, with a right to none of them.
@@ -76,6 +76,20 @@ TEST_F(ProcessMemoryTest, ItsOwnPagesAreThoseItHasWritten) {
   EXPECT_FALSE(has(0));
 }
 
+TEST_F(ProcessMemoryTest, WhatCanBeExecutedIsAmongThem) {
+  const auto memory = ProcessMemory::open(process());
+  const auto ranges = memory->executable();
+  ASSERT_TRUE(ranges) << ranges.error().message;
+  const auto has = [&](std::uint64_t at) {
+    return std::any_of(ranges->begin(), ranges->end(), [&](const MemoryRange& range) {
+      return range.address <= at && at < range.address + range.pages * kPageSize;
+    });
+  };
+  // The child has the same program in the same place.
+  EXPECT_TRUE(has(reinterpret_cast<std::uint64_t>(&ProcessMemory::open)));
+  EXPECT_FALSE(has(address(2)));
+}
+
 TEST_F(ProcessMemoryTest, OfAProcessThatHasEndedIsNoOnesElse) {
   const auto memory = ProcessMemory::open(process());
   ASSERT_TRUE(memory);
@@ -88,16 +102,6 @@ TEST_F(ProcessMemoryTest, OfAProcessThatHasEndedIsNoOnesElse) {
 
 TEST_F(ProcessMemoryTest, AnotherInsideIsAnother) {
   EXPECT_EQ(ProcessMemory::open({child_, child_ + 1, 0}).error().kind, ErrorKind::not_found);
-}
-
-TEST(MemoryRanges, ArePagesOneBehindTheOther) {
-  const MemoryRanges ranges({{0x1000, 2}, {0x8000, 1}, {0x10000, 4}});
-  EXPECT_EQ(ranges.pages(), 7U);
-  EXPECT_EQ(ranges.part(0, 7), (std::vector<MemoryRange>{{0x1000, 2}, {0x8000, 1}, {0x10000, 4}}));
-  EXPECT_EQ(ranges.part(1, 3), (std::vector<MemoryRange>{{0x2000, 1}, {0x8000, 1}, {0x10000, 1}}));
-  EXPECT_EQ(ranges.part(2, 1), (std::vector<MemoryRange>{{0x8000, 1}}));
-  EXPECT_EQ(ranges.part(5, 2), (std::vector<MemoryRange>{{0x12000, 2}}));
-  EXPECT_EQ(MemoryRanges({}).pages(), 0U);
 }
 
 }  // namespace

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of a real process on its way into a store. Criu is the test: it hands over pages, and what it says about them.
+#include "daemon/job_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "common/criu_image.h"
+#include "common/criu_pages.pb.h"
+#include "tests/unit/temp_directory.h"
+
+namespace stasis {
+namespace {
+
+constexpr std::size_t kPages = 6;
+
+// It stands still and has pages of its own, of which the last two can be executed.
+class JobMemoryTest : public ::testing::Test {
+ protected:
+  JobMemoryTest() {
+    memory_ = static_cast<char*>(
+        ::mmap(nullptr, kPages * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    for (std::size_t i = 0; i < kPages; ++i) std::memset(memory_ + i * kPageSize, 'a' + static_cast<int>(i), kPageSize);
+    ::mprotect(memory_ + 4 * kPageSize, 2 * kPageSize, PROT_READ | PROT_EXEC);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::raise(SIGSTOP);
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child_, &status, WUNTRACED);
+    std::filesystem::create_directories(local_directory(config_, run_.facts));
+    manifest_.job = {"hpc", 1000, 812, 1700000000};
+    manifest_.part = "batch";
+    manifest_.number = 1;
+    manifest_.gid = 1000;
+    manifest_.node = "n1";
+  }
+  ~JobMemoryTest() override {
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+    ::munmap(memory_, kPages * kPageSize);
+  }
+
+  static Config config(const std::string& local) {
+    Config config;
+    config.local = local;
+    return config;
+  }
+
+  // The pagemap image of all its pages.
+  void say_what_it_has(std::uint32_t pages) {
+    criu::PagemapHead head;
+    head.set_pages_id(1);
+    criu::PagemapEntry entry;
+    entry.set_vaddr(reinterpret_cast<std::uint64_t>(memory_));
+    entry.set_few_pages(pages);
+    entry.set_flags(4);
+    images_.write("pagemap-" + std::to_string(child_) + ".img",
+                  write_criu_image({head.SerializeAsString(), entry.SerializeAsString()}, kCriuPagemapMagic));
+  }
+
+  Result<std::unique_ptr<JobMemory>> open(Publication& publication) {
+    return JobMemory::open(run_, config_, store_, publication, nullptr, 1, opened_.get(), kPages * kPageSize);
+  }
+
+  TempDirectory scratch_, local_, images_;
+  UniqueFd opened_{::open(images_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  Config config_ = config(local_.path());
+  CheckpointStore store_{scratch_.path(), *Keys::parse("k1 " + std::string(64, 'a') + "\n")};
+  stasis::Run run_;
+  Manifest manifest_;
+  char* memory_ = nullptr;
+  pid_t child_ = -1;
+};
+
+TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
+  auto publication = store_.begin(manifest_);
+  ASSERT_TRUE(publication) << publication.error().message;
+  auto memory = open(*publication);
+  ASSERT_TRUE(memory) << memory.error().message;
+  const std::vector<CapsuleProcess> tree{{child_, child_, 0}};
+  (*memory)->learn(tree);
+  // As criu may hand them over: its own instructions in one that can be executed.
+  std::string handed_over(memory_, kPages * kPageSize);
+  std::memcpy(&handed_over[4 * kPageSize], "syscall", 7);
+  ASSERT_TRUE((*memory)->add_pages("pages-1.img", handed_over.data(), kPages));
+  say_what_it_has(kPages);
+  const auto corrected = (*memory)->correct(tree);
+  ASSERT_TRUE(corrected) << corrected.error().message;
+  ASSERT_TRUE((*memory)->finish(manifest_));
+  const auto generation = publication->publish(opened_.get(), manifest_);
+  ASSERT_TRUE(generation) << generation.error().message;
+  const TempDirectory fetched;
+  const UniqueFd into(::open(fetched.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto done = store_.fetch(*generation, manifest_.job, "batch", into.get());
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(fetched.read("pages-1.img"), std::string(memory_, kPages * kPageSize));
+}
+
+TEST_F(JobMemoryTest, MoreOrFewerPagesThanSaidAreRefused) {
+  auto publication = store_.begin(manifest_);
+  ASSERT_TRUE(publication);
+  auto memory = open(*publication);
+  ASSERT_TRUE(memory);
+  ASSERT_TRUE((*memory)->add_pages("pages-1.img", memory_, kPages - 1));
+  say_what_it_has(kPages);
+  const auto corrected = (*memory)->correct({{child_, child_, 0}});
+  ASSERT_FALSE(corrected);
+  EXPECT_EQ(corrected.error().kind, ErrorKind::lost);
+}
+
+TEST_F(JobMemoryTest, PagesOfNobodyAreRefused) {
+  auto publication = store_.begin(manifest_);
+  ASSERT_TRUE(publication);
+  auto memory = open(*publication);
+  ASSERT_TRUE(memory);
+  say_what_it_has(kPages);
+  EXPECT_FALSE((*memory)->correct({}));
+}
+
+}  // namespace
+}  // namespace stasis
