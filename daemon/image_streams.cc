@@ -19,8 +19,11 @@ namespace {
 
 constexpr char kSocket[] = "streamer-capture.sock";
 constexpr std::uint32_t kLongestAnnouncement = 4096;
-// Less, and criu and this would wait for each other more often than work; more does not fit into a processor's cache.
-constexpr int kPagesPipe = 1 << 20;
+// Criu collects 8 MiB of references, then passes them on: with room for all of them it collects the next while these
+// are taken. Who may not exceed fs.pipe-max-size has what that is by default.
+constexpr int kPagesPipe = 1 << 24;
+constexpr int kPipeForAnyone = 1 << 20;
+// Stays in a processor's cache.
 constexpr std::size_t kAtOnce = 1 << 18;
 
 // Criu writes each announcement in a go: once the first byte is there, the rest is.
@@ -121,7 +124,9 @@ Result<void> ImageStreams::take_announcement() {
   STASIS_LET(stream.pipe, receive_descriptor(criu_.get()));
   (void)::fcntl(stream.pipe.get(), F_SETFL, O_NONBLOCK);
   if (stream.name.starts_with("pages-")) {
-    (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe);
+    if (::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe) < 0) {
+      (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPipeForAnyone);
+    }
     stream.buffer.resize(kAtOnce);
     STASIS_TRY(take_pages_(stream.name, nullptr, 0));
   } else {

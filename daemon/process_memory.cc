@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cinttypes>
-#include <cstdio>
+#include <charconv>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,20 +37,29 @@ Result<std::string> read_below(const UniqueFd& process, const char* name, std::s
 
 struct Mapping {
   std::uint64_t begin = 0, end = 0;
-  std::string rights;  // "r-xp"
+  std::string_view rights;  // "r-xp"
 };
+
+// "7f5c1000-7f5c3000 r-xp 00000000 fe:01 1234 /usr/bin/program"; nullopt: it is something else.
+std::optional<Mapping> parse_mapping(std::string_view line) {
+  Mapping mapping;
+  const char* const end = line.data() + line.size();
+  const auto begins = std::from_chars(line.data(), end, mapping.begin, 16);
+  if (begins.ec != std::errc() || begins.ptr == end || *begins.ptr != '-') return std::nullopt;
+  const auto ends = std::from_chars(begins.ptr + 1, end, mapping.end, 16);
+  if (ends.ec != std::errc() || end - ends.ptr < 5) return std::nullopt;
+  mapping.rights = std::string_view(ends.ptr + 1, 4);
+  return mapping;
+}
 
 // Those whose changes nobody else sees.
 std::vector<Mapping> private_mappings(std::string_view maps) {
   std::vector<Mapping> mappings;
   while (!maps.empty()) {
-    const std::string line(maps.substr(0, maps.find('\n')));
+    const std::string_view line = maps.substr(0, maps.find('\n'));
     maps.remove_prefix(std::min(maps.size(), line.size() + 1));
-    Mapping mapping;
-    char rights[5] = "";
-    const int got = std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &mapping.begin, &mapping.end, rights);
-    mapping.rights = rights;
-    if (got == 3 && mapping.rights.ends_with('p')) mappings.push_back(std::move(mapping));
+    const auto mapping = parse_mapping(line);
+    if (mapping && mapping->rights.ends_with('p')) mappings.push_back(*mapping);
   }
   return mappings;
 }

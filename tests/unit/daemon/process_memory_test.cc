@@ -26,7 +26,7 @@ class ProcessMemoryTest : public ::testing::Test {
     child_ = ::fork();
     if (child_ == 0) {
       // The first four pages, with a right to none of them.
-      for (int i = 0; i < 4; ++i) std::memset(memory_ + i * kPageSize, 'a' + i, kPageSize);
+      for (std::size_t i = 0; i < 4; ++i) std::memset(memory_ + i * kPageSize, 'a' + static_cast<int>(i), kPageSize);
       ::mprotect(memory_, 2 * kPageSize, PROT_NONE);
       ::raise(SIGSTOP);
       ::_exit(0);
@@ -42,7 +42,7 @@ class ProcessMemoryTest : public ::testing::Test {
     ::waitpid(child_, nullptr, 0);
     child_ = -1;
   }
-  std::uint64_t address(int page) const { return reinterpret_cast<std::uint64_t>(memory_) + page * kPageSize; }
+  std::uint64_t address(std::size_t page) const { return reinterpret_cast<std::uint64_t>(memory_) + page * kPageSize; }
   CapsuleProcess process() const { return {child_, child_, 0}; }
 
   char* memory_ = nullptr;
@@ -64,7 +64,7 @@ TEST_F(ProcessMemoryTest, ItsOwnPagesAreThoseItHasWritten) {
   const auto memory = ProcessMemory::open(process());
   const auto ranges = memory->own_pages();
   ASSERT_TRUE(ranges) << ranges.error().message;
-  const auto has = [&](int page) {
+  const auto has = [&](std::size_t page) {
     return std::any_of(ranges->begin(), ranges->end(), [&](const MemoryRange& range) {
       return range.address <= address(page) && address(page) < range.address + range.pages * kPageSize;
     });
