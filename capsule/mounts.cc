@@ -36,12 +36,26 @@ Result<std::string> private_tmp() {
   return std::string(holder);
 }
 
+// A terminal comes back with the number it had, and on the node that number may be another's by then: an open ssh
+// session has one. Whoever opens /dev/ptmx finds them beside it, whether it is a device or a link to pts/ptmx; only one
+// that is mounted there by itself would lead to the node's.
+Result<void> private_terminals() {
+  // As systemd mounts it; 5 is the group tty everywhere.
+  STASIS_TRY(make_mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "ptmxmode=0666,mode=0620,gid=5"));
+  struct stat ptmx {
+  }, dev{}, pts{};
+  if (::stat("/dev/ptmx", &ptmx) != 0 || ::stat("/dev", &dev) != 0 || ::stat("/dev/pts", &pts) != 0) return {};
+  if (ptmx.st_dev == dev.st_dev || ptmx.st_dev == pts.st_dev) return {};
+  return make_mount("/dev/pts/ptmx", "/dev/ptmx", nullptr, MS_BIND, nullptr);
+}
+
 }  // namespace
 
 Result<CapsuleMounts> make_capsule_mounts(bool keep_tmp) {
   constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV;
   CapsuleMounts mounts;
   STASIS_TRY(make_mount("proc", "/proc", "proc", kPlain | MS_NOEXEC, nullptr));
+  STASIS_TRY(private_terminals());
   if (!keep_tmp) {
     STASIS_LET(mounts.tmp_holder, private_tmp());
     STASIS_TRY(make_mount("tmpfs", "/dev/shm", "tmpfs", kPlain, "mode=1777"));

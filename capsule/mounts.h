@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mounts.h - the capsule's own file systems: /proc of its PID namespace, private /tmp and /dev/shm, and kCapsuleDir.
+// mounts.h - the capsule's own file systems: /proc of its PID namespace, private terminals, /tmp and
+// /dev/shm, and kCapsuleDir.
 #pragma once
 
 #include <string>

@@ -48,6 +48,8 @@ std::int64_t nanoseconds_now() {
   return nanoseconds(now);
 }
 
+FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
+
 const IndexedFile* FileIndex::find(const std::string& path) const {
   const auto found = files.find(path);
   return found == files.end() ? nullptr : &found->second;

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/file_archive.h"
 #include "common/manifest.h"
@@ -18,8 +19,12 @@
 
 namespace stasis {
 
+// A file by device and inode, whatever names it has.
+using FileId = std::pair<dev_t, ino_t>;
+FileId id_of(const struct stat& status);
+
 // What tells an unchanged file from a changed one. Contents cannot change without the change time, save within the
-// clock's own step.
+// clock's own step, by a mapping, and on tmpfs: there a page that is mapped can be written at any time unseen.
 struct FileStamp {
   std::uint64_t inode = 0;
   std::uint64_t size = 0;

@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -65,14 +67,23 @@ UniqueFd open_file(int directory, const std::string& name) {
   return UniqueFd(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
+// It takes note of the first write to a page through a mapping at most, whoever maps the page later.
+Result<bool> is_on_tmpfs(int fd, const std::string& path) {
+  struct statfs system {};
+  if (::fstatfs(fd, &system) != 0) return fail(errno_error("look at the file system of " + path, errno));
+  return system.f_type == TMPFS_MAGIC;
+}
+
 class Saver {
  public:
-  Saver(const FileIndex& before, ArchiveWriter& archive, FileIndex& after, FileTree& tree)
-      : before_(before), archive_(archive), after_(after), tree_(tree), now_(nanoseconds_now()) {}
+  Saver(const std::set<FileId>& mapped, const FileIndex& before, ArchiveWriter& archive, FileIndex& after,
+        FileTree& tree)
+      : mapped_(mapped), before_(before), archive_(archive), after_(after), tree_(tree), now_(nanoseconds_now()) {}
 
   Result<void> save_root(int fd, const std::string& path) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return fail(errno_error("stat " + path, errno));
+    STASIS_LET(on_tmpfs_, is_on_tmpfs(fd, path));
     device_ = status.st_dev;
     add(fd, ".", path, status, TreeType::directory);
     return save_directory(fd, path);
@@ -125,7 +136,8 @@ class Saver {
 
   Result<void> save_file(int fd, const std::string& name, const std::string& path, const struct stat& status) {
     TreeEntry& entry = add(fd, name, path, status, TreeType::file);
-    if (const IndexedFile* const same = before_.unchanged(path, stamp_of(status))) {
+    const bool times_tell = !on_tmpfs_ && mapped_.count(id_of(status)) == 0;
+    if (const IndexedFile* const same = times_tell ? before_.unchanged(path, stamp_of(status)) : nullptr) {
       entry.pieces = same->pieces;
     } else {
       const UniqueFd file = open_file(fd, name);
@@ -133,15 +145,18 @@ class Saver {
       STASIS_LET(entry.pieces, archive_.append(file.get(), 0, static_cast<std::uint64_t>(status.st_size)));
     }
     after_.note(path, status, entry.pieces, now_, kLocalClockStep);
+    if (!times_tell) after_.files[path].settled = false;
     return {};
   }
 
+  const std::set<FileId>& mapped_;
   const FileIndex& before_;
   ArchiveWriter& archive_;
   FileIndex& after_;
   FileTree& tree_;
   std::int64_t now_;
   dev_t device_ = 0;
+  bool on_tmpfs_ = false;
   std::map<ino_t, std::string> linked_;
 };
 
@@ -162,9 +177,9 @@ void save_early(int fd, const std::string& name, const std::string& path, Archiv
 
 }  // namespace
 
-Result<void> save_tree(int fd, const std::string& path, const FileIndex& before, ArchiveWriter& archive,
-                       FileIndex& after, FileTree& tree) {
-  return Saver(before, archive, after, tree).save_root(fd, path);
+Result<void> save_tree(int fd, const std::string& path, const std::set<FileId>& mapped, const FileIndex& before,
+                       ArchiveWriter& archive, FileIndex& after, FileTree& tree) {
+  return Saver(mapped, before, archive, after, tree).save_root(fd, path);
 }
 
 std::vector<std::string> roots_of(const FileTree& tree) {
@@ -176,7 +191,10 @@ std::vector<std::string> roots_of(const FileTree& tree) {
   return roots;
 }
 
-Result<void> save_in_advance(int fd, const std::string& path, ArchiveWriter& archive, FileIndex& index) {
+Result<void> save_in_advance(int fd, const std::string& path, const std::set<FileId>& mapped, ArchiveWriter& archive,
+                             FileIndex& index) {
+  STASIS_LET(const bool on_tmpfs, is_on_tmpfs(fd, path));
+  if (on_tmpfs) return {};
   STASIS_LET(const auto names, names_in(fd));
   struct stat root {};
   if (::fstat(fd, &root) != 0) return fail(errno_error("stat " + path, errno));
@@ -185,8 +203,9 @@ Result<void> save_in_advance(int fd, const std::string& path, ArchiveWriter& arc
     if (::fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || status.st_dev != root.st_dev) continue;
     if (S_ISDIR(status.st_mode)) {
       const UniqueFd below(::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (below) (void)save_in_advance(below.get(), path + "/" + name, archive, index);
-    } else if (S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) >= kWorthInAdvance) {
+      if (below) (void)save_in_advance(below.get(), path + "/" + name, mapped, archive, index);
+    } else if (S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) >= kWorthInAdvance &&
+               mapped.count(id_of(status)) == 0) {
       save_early(fd, name, path + "/" + name, archive, index);
     }
   }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,13 +49,16 @@ Result<FileTree> read_file_tree(std::string_view text);
 std::vector<std::string> roots_of(const FileTree& tree);
 
 // Appends what is below the open directory `fd`, called `path` in the capsule, to `tree`. Nobody may change anything
-// in it meanwhile. What changed since `before` is copied into `archive`; `after` gets what the next save needs to know.
-Result<void> save_tree(int fd, const std::string& path, const FileIndex& before, ArchiveWriter& archive,
-                       FileIndex& after, FileTree& tree);
+// in it meanwhile. What changed since `before`, and what may have changed unseen as it is on tmpfs or in `mapped`, is
+// copied into `archive`; `after` gets what the next save needs to know.
+Result<void> save_tree(int fd, const std::string& path, const std::set<FileId>& mapped, const FileIndex& before,
+                       ArchiveWriter& archive, FileIndex& after, FileTree& tree);
 
 // Copies large files that have changed since `index` and are at rest, while everybody goes on working, so that
-// save_tree() need not. Files that change all the same are seen by save_tree().
-Result<void> save_in_advance(int fd, const std::string& path, ArchiveWriter& archive, FileIndex& index);
+// save_tree() need not. Files that change all the same are seen by save_tree(). Those that it will copy anyway are left
+// to it.
+Result<void> save_in_advance(int fd, const std::string& path, const std::set<FileId>& mapped, ArchiveWriter& archive,
+                             FileIndex& index);
 
 // Puts the entries that are `path` or below it into the open directory `fd`, replacing what is in their places; other
 // things stay. `after`: as for save_tree().

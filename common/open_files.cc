@@ -24,9 +24,6 @@ constexpr std::string_view kDeleted = " (deleted)";
 constexpr std::string_view kRemap = "link_remap.";
 constexpr std::string_view kRemovedOnNfs = "/.nfs";
 
-using FileId = std::pair<dev_t, ino_t>;
-FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
-
 bool is_denied(int error) { return error == EACCES || error == EPERM; }
 
 // 0, or what stood in the way. A file system may take root for nobody, who may not even look.
@@ -188,6 +185,14 @@ Result<std::vector<OpenFile>> open_files(const std::vector<CapsuleProcess>& tree
     files.push_back(std::move(file));
   }
   return files;
+}
+
+std::set<FileId> mapped_of(const std::vector<OpenFile>& files) {
+  std::set<FileId> mapped;
+  for (const auto& file : files) {
+    if (file.mapped) mapped.insert(id_of(file.status));
+  }
+  return mapped;
 }
 
 }  // namespace stasis

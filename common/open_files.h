@@ -4,11 +4,13 @@
 
 #include <sys/stat.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "common/capsule_processes.h"
 #include "common/file_identity.h"
+#include "common/file_index.h"
 #include "common/result.h"
 
 namespace stasis {
@@ -34,5 +36,8 @@ struct OpenFile {
 // of several names that lost the one it was opened by, the path is the name that a criu dump under way has given it
 // (--link-remap); so it is for one that was removed on NFS. What root may not look into is looked into as `user`.
 Result<std::vector<OpenFile>> open_files(const std::vector<CapsuleProcess>& tree, const FileIdentity& user);
+
+// Those of them that are mapped, as OpenFile has it.
+std::set<FileId> mapped_of(const std::vector<OpenFile>& files);
 
 }  // namespace stasis

@@ -86,6 +86,7 @@ Result<void> JobFiles::check_space(const std::vector<CapsuleProcess>& tree) {
   needs.memory = memory_ = memory_to_dump(tree);
   STASIS_LET(const FileIdentity user, identity_of_job(*run_));
   STASIS_LET(const auto open, open_files(tree, user));
+  mapped_ = mapped_of(open);
   for (const auto& file : open) {
     const auto size = static_cast<std::uint64_t>(file.status.st_size);
     const IndexedFile* const known = before_.find(file.path);
@@ -113,7 +114,7 @@ Result<void> JobFiles::check_space(const std::vector<CapsuleProcess>& tree) {
   return stasis::check_space(needs, left);
 }
 
-void JobFiles::save_in_advance() { save_scratch_in_advance(scratch_, archive_, before_); }
+void JobFiles::save_in_advance() { save_scratch_in_advance(scratch_, mapped_, archive_, before_); }
 
 Result<void> JobFiles::note_frozen(const std::vector<CapsuleProcess>& tree) {
   LedgerOptions options;
@@ -128,7 +129,8 @@ Result<void> JobFiles::note_frozen(const std::vector<CapsuleProcess>& tree) {
   }
   STASIS_TRY(write_images_file(images_, kLedger, write_ledger(ledger)));
   STASIS_LET(const FileTree tree_of_scratch,
-             in_context("private /tmp, /dev/shm and $TMPDIR", save_scratch(scratch_, before_, archive_, after_)));
+             in_context("private /tmp, /dev/shm and $TMPDIR",
+                        save_scratch(scratch_, mapped_of(open), before_, archive_, after_)));
   return write_images_file(images_, kScratch, write_file_tree(tree_of_scratch));
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,7 @@ class JobFiles {
   int images_;
   std::optional<Manifest> previous_;
   std::uint64_t memory_ = 0;
+  std::set<FileId> mapped_;  // as check_space() found it
   std::vector<ScratchDirectory> scratch_;
   FileIndex before_, after_;
   ArchiveWriter archive_;

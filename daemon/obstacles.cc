@@ -30,6 +30,9 @@ constexpr unsigned kFirstPty = 136;
 constexpr unsigned kLastPty = 143;
 constexpr unsigned kMisc = 10;
 constexpr unsigned kTun = 200;
+// They take it for the end when poll() returns EINTR, which it does at a dump, and end their program (seen with
+// util-linux 2.41). By their whole path: a user's own program may be called so, too.
+constexpr std::array<std::string_view, 2> kEndAtADump{"/usr/bin/script", "/usr/bin/scriptlive"};
 // MQUEUE_MAGIC of Linux' ipc/mqueue.c, which no header has.
 constexpr unsigned kMessageQueues = 0x19800202;
 
@@ -98,8 +101,13 @@ class Finder {
           "it cannot be carried along; its tasks are checkpointed each for itself, and the script when they have "
           "ended");
     }
+    const std::string program = read_link(proc_of(at_->host, "exe"));
+    if (std::find(kEndAtADump.begin(), kEndAtADump.end(), program) != kEndAtADump.end()) {
+      add("a program that ends at a checkpoint, " + program,
+          "it ends itself and what it runs when a wait of it is interrupted: run the program without it, or in tmux");
+    }
     // criu dumps it and then finds no file to start it from ("No entry for reg-file-ID", seen with 4.2).
-    if (read_link(proc_of(at_->host, "exe")).starts_with("/memfd:")) {
+    if (program.starts_with("/memfd:")) {
       add("its program in memory, run from a memfd", "a program without a file cannot be carried: run it from one");
     }
   }

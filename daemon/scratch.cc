@@ -58,17 +58,18 @@ Result<std::vector<ScratchDirectory>> open_scratch(pid_t init, int init_pidfd) {
   return scratch;
 }
 
-void save_scratch_in_advance(const std::vector<ScratchDirectory>& scratch, ArchiveWriter& archive, FileIndex& index) {
+void save_scratch_in_advance(const std::vector<ScratchDirectory>& scratch, const std::set<FileId>& mapped,
+                             ArchiveWriter& archive, FileIndex& index) {
   for (const auto& directory : scratch) {
-    (void)save_in_advance(directory.fd.get(), directory.path, archive, index);
+    (void)save_in_advance(directory.fd.get(), directory.path, mapped, archive, index);
   }
 }
 
-Result<FileTree> save_scratch(const std::vector<ScratchDirectory>& scratch, const FileIndex& before,
-                              ArchiveWriter& archive, FileIndex& after) {
+Result<FileTree> save_scratch(const std::vector<ScratchDirectory>& scratch, const std::set<FileId>& mapped,
+                              const FileIndex& before, ArchiveWriter& archive, FileIndex& after) {
   FileTree tree;
   for (const auto& directory : scratch) {
-    STASIS_TRY(save_tree(directory.fd.get(), directory.path, before, archive, after, tree));
+    STASIS_TRY(save_tree(directory.fd.get(), directory.path, mapped, before, archive, after, tree));
   }
   return tree;
 }

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,13 @@ struct ScratchDirectory {
 // Those of the capsule whose first process is `init`. The pid must be named beyond doubt by `init_pidfd`.
 Result<std::vector<ScratchDirectory>> open_scratch(pid_t init, int init_pidfd);
 
-// What changes slowly is copied before the tree stands still.
-void save_scratch_in_advance(const std::vector<ScratchDirectory>& scratch, ArchiveWriter& archive, FileIndex& index);
+// What changes slowly is copied before the tree stands still. `mapped`: what the tree has mapped, as its times do not
+// tell whether it changed.
+void save_scratch_in_advance(const std::vector<ScratchDirectory>& scratch, const std::set<FileId>& mapped,
+                             ArchiveWriter& archive, FileIndex& index);
 // The tree must stand still.
-Result<FileTree> save_scratch(const std::vector<ScratchDirectory>& scratch, const FileIndex& before,
-                              ArchiveWriter& archive, FileIndex& after);
+Result<FileTree> save_scratch(const std::vector<ScratchDirectory>& scratch, const std::set<FileId>& mapped,
+                              const FileIndex& before, ArchiveWriter& archive, FileIndex& after);
 
 // Puts `tree` back into a capsule in which nothing runs yet, in the cgroups of `init`: what is in /dev/shm is the job's
 // memory. Gives back what the next checkpoint needs to know.

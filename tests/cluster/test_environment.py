@@ -45,3 +45,30 @@ echo "task $SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_COUNT"
             f"task {index} of 2"
         ]
         assert any("goes on from checkpoint" in line for line in lines)
+
+
+def test_a_terminal_keeps_its_number_where_another_has_it(bed):
+    """It could be restored only where no ssh session and no other job had a terminal of that number."""
+    script = """#!/bin/bash
+exec python3 -u -c '
+import os, time
+ours, theirs = os.openpty()
+for step in range(40):
+    os.write(theirs, b"step %d" % step)
+    print(os.ttyname(theirs), os.read(ours, 100).decode())
+    time.sleep(0.25)
+'
+"""
+    theirs = "setsid timeout 120 script -q -c 'echo $$ >/run/theirs; tty; exec sleep 120' /dev/null </dev/null >/run/tty 2>&1 &"
+    for node in bed.nodes:
+        bed.sh(node, theirs)
+        eventually(lambda node=node: bed.sh(node, "cat /run/tty 2>/dev/null || true"), 20, "somebody else has a terminal")
+    try:
+        job = bed.submit(script, "--checkpoint-every=3s", "--requeue-on-ckpt")
+        assert job.wait_end(180) == ("COMPLETED", "0:0")
+        assert job.output() == [f"/dev/pts/0 step {step}" for step in range(40)]
+        assert job.restarts() >= 2
+        assert ["/dev/pts/0"] * len(bed.nodes) == [bed.sh(node, "cat /run/tty") for node in bed.nodes]
+    finally:
+        for node in bed.nodes:
+            bed.sh(node, "kill $(cat /run/theirs); rm /run/theirs /run/tty")

@@ -98,10 +98,13 @@ def test_workload(bed, workload, rows):
         assert row["moves"] == 0
         row["verdict"] = f"refused: {workload.refused}"
         return
+    assert row["moves"] >= 2
+    if workload.by_signal:
+        # Where it starts again is Slurm's choice.
+        row["verdict"] = "went on by itself"
+        return
     nodes = bed.sh("ctl", f"sacct -n -P -X --duplicates -j {job.id} -o nodelist").split()
     assert all(a != b for a, b in zip(nodes, nodes[1:])), f"each run on another node than the one before: {nodes}"
-    assert row["moves"] >= 2
     # A script that the moves found at its beginning again would have the same output, too.
-    if not workload.by_signal:
-        assert job.raw_output().count("goes on from checkpoint") == row["moves"]
+    assert job.raw_output().count("goes on from checkpoint") == row["moves"]
     row["verdict"] = "moved"

@@ -3,9 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -23,11 +26,14 @@ struct Saved {
   std::uint64_t copied = 0;
 };
 
+// Other than /tmp it is hardly ever a tmpfs.
+constexpr const char* kOnDisk = "/var/tmp";
+
 Saved save(const TempDirectory& from, const TempDirectory& images, std::uint32_t number = 1,
-           const FileIndex& before = {}) {
+           const FileIndex& before = {}, const std::set<FileId>& mapped = {}) {
   Saved saved;
   ArchiveWriter archive(images.fd(), number);
-  const auto done = save_tree(from.fd(), "/tmp", before, archive, saved.index, saved.tree);
+  const auto done = save_tree(from.fd(), "/tmp", mapped, before, archive, saved.index, saved.tree);
   EXPECT_TRUE(done) << done.error().message;
   saved.copied = archive.size();
   const auto read = read_file_tree(write_file_tree(saved.tree));
@@ -110,7 +116,7 @@ TEST(FileTree, OwnersComeBack) {
 }
 
 TEST(FileTree, UnchangedFilesAreNotCopiedAgain) {
-  const TempDirectory from, to, images;
+  const TempDirectory from(kOnDisk), to, images;
   from.write("kept", std::string(100000, 'k'));
   from.write("changed", std::string(50000, 'a'));
   Saved first = save(from, images, 1);
@@ -123,6 +129,42 @@ TEST(FileTree, UnchangedFilesAreNotCopiedAgain) {
   restore(second, images, to);
   EXPECT_EQ(to.read("kept"), std::string(100000, 'k'));
   EXPECT_EQ(to.read("changed"), std::string(50000, 'b'));
+}
+
+TEST(FileTree, WhatIsMappedIsCopiedAgain) {
+  const TempDirectory from(kOnDisk), images;
+  from.write("mapped", std::string(5000, 'm'));
+  from.write("other", std::string(3000, 'o'));
+  const std::set<FileId> mapped{id_of(status_of(from / "mapped"))};
+  Saved first = save(from, images, 1, {}, mapped);
+  EXPECT_FALSE(first.index.files["/tmp/mapped"].settled);
+  for (auto& [path, file] : first.index.files) file.settled = true;
+  EXPECT_EQ(save(from, images, 2, first.index, mapped).copied, 5000u);
+}
+
+TEST(FileTree, OnTmpfsEverythingIsCopiedAgainAsItsTimesTellNothing) {
+  // Ranks of Open MPI waited for each other for ever: their shared memory was as it had been in advance of the dump.
+  struct statfs system {};
+  if (::statfs("/dev/shm", &system) != 0 || system.f_type != TMPFS_MAGIC) GTEST_SKIP() << "there is no tmpfs";
+  const TempDirectory from("/dev/shm"), to, images;
+  from.write("mapped", std::string(2 << 20, 'a'));
+  const UniqueFd file(::open((from / "mapped").c_str(), O_RDWR | O_CLOEXEC));
+  auto* const memory = static_cast<char*>(::mmap(nullptr, 2 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0));
+  ASSERT_NE(memory, MAP_FAILED);
+  memory[0] = 'b';
+  Saved first = save(from, images, 1);
+  // As if it had been at rest for long.
+  for (auto& [path, one] : first.index.files) one.settled = true;
+  FileIndex early = first.index;
+  ArchiveWriter archive(images.fd(), 3);
+  ASSERT_TRUE(save_in_advance(from.fd(), "/tmp", {}, archive, early));
+  EXPECT_EQ(archive.size(), 0u);
+  const FileStamp before = stamp_of(status_of(from / "mapped"));
+  memory[0] = 'c';
+  EXPECT_EQ(stamp_of(status_of(from / "mapped")), before) << "this kernel would tell";
+  ::munmap(memory, 2 << 20);
+  restore(save(from, images, 2, early), images, to);
+  EXPECT_EQ(to.read("mapped")[0], 'c');
 }
 
 TEST(FileTree, WhatWasWrittenAMomentAgoIsCopiedAgain) {
@@ -153,7 +195,7 @@ TEST(FileTree, LargeFilesAtRestAreCopiedInAdvance) {
   FileIndex index, after;
   FileTree tree;
   ArchiveWriter archive(images.fd(), 1);
-  ASSERT_TRUE(save_in_advance(from.fd(), "/tmp", archive, index));
+  ASSERT_TRUE(save_in_advance(from.fd(), "/tmp", {}, archive, index));
   // The change time cannot be set back, so nothing here is at rest yet.
   EXPECT_THAT(index.files, IsEmpty());
 }

@@ -22,6 +22,7 @@
 
 #include "common/unique_fd.h"
 #include "daemon/connections.h"
+#include "tests/unit/wait_for.h"
 
 namespace stasis {
 namespace {
@@ -161,6 +162,24 @@ TEST(FindObstacles, FindsAProgramThatIsRunFromMemory) {
   ::waitpid(pid, nullptr, 0);
   ASSERT_THAT(found, SizeIs(1));
   EXPECT_THAT(found[0].object, HasSubstr("run from a memfd"));
+  EXPECT_TRUE(found[0].blocks);
+}
+
+// It killed what it ran as soon as that was dumped.
+TEST(FindObstacles, FindsAProgramThatEndsAtADump) {
+  constexpr const char* kScript = "/usr/bin/script";
+  if (::access(kScript, X_OK) != 0) GTEST_SKIP() << "SKIP_ there is no " << kScript;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execl(kScript, "script", "-q", "-c", "exec sleep 1000", "/dev/null", nullptr);
+    _exit(1);
+  }
+  std::vector<Obstacle> found;
+  EXPECT_TRUE(wait_for([&] { return !(found = find_obstacles(tree({pid}), OutsideConnections::close)).empty(); }));
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].object, "a program that ends at a checkpoint, /usr/bin/script");
   EXPECT_TRUE(found[0].blocks);
 }
 

@@ -5,7 +5,7 @@
 . ./prepare.sh
 case $VARIANT in
 ranks) how='-ntmpi 2 -ntomp 1' steps=80000 ;;
-threads) how='-ntmpi 1 -ntomp 2' steps=500000 ;;
+threads) how='-ntmpi 1 -ntomp 2' steps=150000 ;;
 esac
 prepare $steps || exit 1
 # shellcheck disable=SC2086 # words

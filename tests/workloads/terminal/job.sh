@@ -1,19 +1,8 @@
 #!/bin/bash
-#WORKLOAD what: a terminal within the job: script, tmux
-#WORKLOAD variants: script tmux
-case $VARIANT in
-script)
-  script --quiet --return --flush --command ./inner.sh typescript </dev/null
-  echo "it ended with $?"
-  # Its first and last line tell the time.
-  sed '1d;$d' typescript | tr -d '\r' | sha256sum
-  ;;
-tmux)
-  tmux -L job -f /dev/null new-session -d -x 80 -y 24 './inner.sh; echo $? >code; tmux -L job wait-for -S ended; sleep 1000'
-  tmux -L job send-keys word Enter
-  tmux -L job wait-for ended
-  tmux -L job capture-pane -p | grep .
-  echo "it ended with $(cat code)"
-  tmux -L job kill-server
-  ;;
-esac
+#WORKLOAD what: a terminal within the job: tmux
+tmux -L job -f /dev/null new-session -d -x 80 -y 24 './inner.sh; echo $? >code; tmux -L job wait-for -S ended; sleep 1000'
+tmux -L job send-keys word Enter
+tmux -L job wait-for ended
+tmux -L job capture-pane -p | grep .
+echo "it ended with $(cat code)"
+tmux -L job kill-server
