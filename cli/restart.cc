@@ -18,14 +18,6 @@ constexpr std::chrono::seconds kSlurmAnswers{60};
 
 Deadline answer() { return Deadline::in(kSlurmAnswers); }
 
-bool is_over(const JobInfo& job) {
-  for (const char* state : {"FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "DEADLINE",
-                            "CANCELLED", "COMPLETED"}) {
-    if (job.state == state) return true;
-  }
-  return false;
-}
-
 Result<void> choose(const Config& config, const CheckpointName& name) {
   if (::geteuid() != 0) {
     STASIS_TRY(ask_daemon(config, Message(verb::kRestart).add("job", name.job).add("number", name.number.value_or(0))));
@@ -41,7 +33,7 @@ Result<void> choose(const Config& config, const CheckpointName& name) {
 // So that it cannot start while its checkpoints are moved about.
 Result<void> make_wait(Scontrol& slurm, const JobInfo& job) {
   if (job.held) return {};
-  if (is_over(job)) return slurm.requeue_and_hold(job.ref, answer());
+  if (job.over()) return slurm.requeue_and_hold(job.ref, answer());
   if (job.pending()) return slurm.hold(job.ref, answer());
   return fail(ErrorKind::busy,
               fmt::format("job {} is {}: `stasis checkpoint {} --requeue` makes it go on elsewhere, and "
