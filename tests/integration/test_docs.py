@@ -111,7 +111,7 @@ def test_every_verb_and_option_of_ours_exists(text):
 def test_every_option_of_sbatch_and_srun_is_one_that_the_plugin_registers(text):
     source = (TOP / "spank" / "options.cc").read_text()
     takes_value = {"--" + name: value != "nullptr" for name, value in re.findall(r'(?m)^ +\{"([a-z-]+)", (nullptr|"[^"]+"),', source)}
-    assert len(takes_value) == 7
+    assert len(takes_value) == 8
     assert set(re.findall(OURS, text)) <= set(takes_value)
     for words in commands(text):
         for word in words:

@@ -59,7 +59,7 @@ def test_every_key_of_the_configuration_is_in_its_man_page():
 
 def test_every_option_of_the_plugin_is_in_its_man_page():
     names = re.findall(r'(?m)^ +\{"([a-z-]+)", (?:nullptr|"[^"]+"),', (TOP / "spank" / "options.cc").read_text())
-    assert len(names) == 7 and [name for name in names if f"--{name}" not in page("spank_stasis.8")] == []
+    assert len(names) == 8 and [name for name in names if f"--{name}" not in page("spank_stasis.8")] == []
 
 
 def test_the_version_is_the_projects():
