@@ -6,6 +6,7 @@
 
 #include "cli/caller.h"
 #include "cli/daemon_question.h"
+#include "cli/new_job.h"
 #include "cli/views.h"
 #include "common/protocol.h"
 #include "common/restart_point.h"
@@ -42,6 +43,12 @@ Result<void> make_wait(Scontrol& slurm, const JobInfo& job) {
 }
 
 }  // namespace
+
+Result<void> restart_as_new(const Config& config, const std::string& name, const std::vector<std::string>& options,
+                            const View& view) {
+  STASIS_LET(const auto from, parse_checkpoint_name(name));
+  return in_context("restart", submit_new_job(config, from, options, view));
+}
 
 Result<void> restart_job(const Config& config, const std::string& name, const View& view) {
   STASIS_LET(const auto wanted, parse_checkpoint_name(name));
