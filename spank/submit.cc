@@ -94,12 +94,14 @@ void translate_environment(const std::vector<std::string>& words) {
   }
 }
 
-// The number of the job that this process runs in, as long as it has a capsule; empty: it has none.
+// The number of the job that this process runs in, if that goes on from another; else empty: whoever sets the variable
+// knows why.
 std::string number_of_this_job() {
   constexpr std::string_view kLine = "export SLURM_JOB_ID='";
   const std::string variables = read_file(kCapsuleVariables).value_or("");
+  const bool goes_on = variables.find("export " + option_variable("checkpoint-from") + "=") != std::string::npos;
   const auto at = variables.find(kLine);
-  if (at == std::string::npos) return {};
+  if (!goes_on || at == std::string::npos) return {};
   const auto begin = at + kLine.size();
   const std::string number = variables.substr(begin, variables.find('\'', begin) - begin);
   return number.find_first_not_of("0123456789") == std::string::npos ? number : "";
