@@ -99,7 +99,7 @@ void translate_environment(const std::vector<std::string>& words) {
 std::string number_of_this_job() {
   constexpr std::string_view kLine = "export SLURM_JOB_ID='";
   const std::string variables = read_file(kCapsuleVariables).value_or("");
-  const bool goes_on = variables.find("export " + option_variable("checkpoint-from") + "=") != std::string::npos;
+  const bool goes_on = ("\n" + variables).find("\n" + std::string(kOriginVariable) + "=") != std::string::npos;
   const auto at = variables.find(kLine);
   if (!goes_on || at == std::string::npos) return {};
   const auto begin = at + kLine.size();
