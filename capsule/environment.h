@@ -6,7 +6,8 @@
 
 namespace stasis {
 
-// Lines that a shell reads: export SLURM_JOB_NODELIST='n2'. More than `limit` bytes of them are none at all.
+// Lines that a shell reads: export SLURM_JOB_NODELIST='n2'; and kOriginVariable, if there is one. More than `limit`
+// bytes of them are none at all.
 std::string slurm_variables(char** environment, std::size_t limit);
 
 }  // namespace stasis

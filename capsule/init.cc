@@ -30,7 +30,7 @@ constexpr std::chrono::minutes kShimStarts{30};
 constexpr std::chrono::seconds kReconnectEvery{1};
 // A job that never ran before starts without a daemon that does not answer: it has nothing to lose.
 constexpr std::chrono::seconds kNewJobWaits{10};
-// A job that ran before may have a checkpoint. A daemon that is being upgraded or a node that just booted is back by
+// A job that may have a checkpoint waits. A daemon that is being upgraded or a node that just booted is back by
 // then.
 constexpr std::chrono::minutes kOldJobWaits{3};
 // KillWait is 30 s by default: enough is left for the payload's own clean-up.
@@ -100,10 +100,10 @@ void CapsuleInit::prepare() {
   // Not worth a job's start: who reads it finds nothing, or only a part.
   (void)install_variables(variables_);
   state_ = State::asking;
-  if (facts_.restarts == 0) {
-    answer_until_ = Deadline::in(kNewJobWaits);
-  } else {
+  if (facts_.may_have_checkpoint()) {
     answer_until_ = Deadline::in(kOldJobWaits);
+  } else {
+    answer_until_ = Deadline::in(kNewJobWaits);
   }
 }
 
@@ -113,14 +113,14 @@ void CapsuleInit::on_time() {
   if (reconnect_at_.passed()) connect();
   if (signal_until_.passed()) deliver(*pending_signal_);
   if (state_ != State::asking || criu_ != 0 || !answer_until_.passed()) return;
-  if (facts_.restarts == 0) {
+  if (!facts_.may_have_checkpoint()) {
     tell_shim(Message(verb::kSay)
                   .add("text", "warning: stasisd does not answer on " + facts_.node +
                                    ": this job is not protected until it does"));
     start_fresh();
   } else {
     refuse("stasisd does not answer on " + facts_.node +
-               " and this job may have a checkpoint: it is put back and held (scontrol release " +
+               " and this job may have a checkpoint to go on from: it is put back and held (scontrol release " +
                std::to_string(facts_.job) + ")",
            true);
   }
@@ -132,7 +132,7 @@ void CapsuleInit::connect() {
   if (!socket) {
     reconnect_at_ = Deadline::in(kReconnectEvery);
     // Nobody there at all, and nothing to lose: no reason to wait.
-    if (state_ == State::asking && facts_.restarts == 0) answer_until_ = Deadline::in(std::chrono::seconds(0));
+    if (state_ == State::asking && !facts_.may_have_checkpoint()) answer_until_ = Deadline::in(std::chrono::seconds(0));
     return;
   }
   daemon_ = std::move(*socket);

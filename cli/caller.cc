@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "cli/daemon_question.h"
 #include "common/protocol.h"
@@ -15,13 +14,6 @@ namespace {
 
 constexpr std::chrono::seconds kSlurmAnswers{60};
 
-std::optional<std::uint32_t> number_of(std::string_view text) {
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value == 0) return std::nullopt;
-  return value;
-}
-
 Result<std::vector<StoredCheckpoint>> ask(const Config& config, const CheckpointName& name, LookAt how_far) {
   Message question(verb::kStored);
   question.add("job", name.job);
@@ -29,7 +21,7 @@ Result<std::vector<StoredCheckpoint>> ask(const Config& config, const Checkpoint
   if (how_far == LookAt::everything) question.add("deep", 1);
   auto answers = ask_daemon(config, question);
   if (!answers && is_without_daemon(answers.error())) {
-    return fail(answers.error().kind,
+    return fail(ErrorKind::lost,
                 "only root, or the stasisd of a node, can read the store, and " + answers.error().message);
   }
   if (!answers) return fail(answers.error());
@@ -42,18 +34,6 @@ Result<std::vector<StoredCheckpoint>> ask(const Config& config, const Checkpoint
 }
 
 }  // namespace
-
-Result<CheckpointName> parse_checkpoint_name(const std::string& text) {
-  const auto colon = text.find(':');
-  CheckpointName name;
-  const auto job = number_of(std::string_view(text).substr(0, colon));
-  if (colon != std::string::npos) name.number = number_of(std::string_view(text).substr(colon + 1));
-  if (!job || (colon != std::string::npos && !name.number)) {
-    return fail(ErrorKind::failed, "'" + text + "' is neither a job's number nor JOB:CHECKPOINT, such as 812:3");
-  }
-  name.job = *job;
-  return name;
-}
 
 Result<std::string> cluster_name(const Config& config) {
   if (!config.cluster.empty()) return config.cluster;

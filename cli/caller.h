@@ -3,11 +3,10 @@
 // machine, which knows him by the kernel's word.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/checkpoint_name.h"
 #include "common/config.h"
 #include "common/job_ref.h"
 #include "common/result.h"
@@ -15,18 +14,11 @@
 
 namespace stasis {
 
-// "812" or "812:3".
-struct CheckpointName {
-  JobId job = 0;
-  std::optional<std::uint32_t> number;
-};
-// failed: it is neither.
-Result<CheckpointName> parse_checkpoint_name(const std::string& text);
-
 // The cluster's name in the store: the configuration's, or else slurmctld's.
 Result<std::string> cluster_name(const Config& config);
 
 // What the store has of the job. Root may read it everywhere where store and key are. not_found: there is nothing.
+// lost: no stasisd runs here, which a user has to ask.
 Result<std::vector<StoredCheckpoint>> look_up(const Config& config, const CheckpointName& name, LookAt how_far);
 
 // For root: the jobs of that id in the store, whoever's. not_found: there are none.

@@ -6,6 +6,7 @@
 
 #include "cli/caller.h"
 #include "cli/daemon_question.h"
+#include "cli/new_job.h"
 #include "cli/views.h"
 #include "common/protocol.h"
 #include "common/restart_point.h"
@@ -17,14 +18,6 @@ namespace {
 constexpr std::chrono::seconds kSlurmAnswers{60};
 
 Deadline answer() { return Deadline::in(kSlurmAnswers); }
-
-bool is_over(const JobInfo& job) {
-  for (const char* state : {"FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "DEADLINE",
-                            "CANCELLED", "COMPLETED"}) {
-    if (job.state == state) return true;
-  }
-  return false;
-}
 
 Result<void> choose(const Config& config, const CheckpointName& name) {
   if (::geteuid() != 0) {
@@ -41,7 +34,7 @@ Result<void> choose(const Config& config, const CheckpointName& name) {
 // So that it cannot start while its checkpoints are moved about.
 Result<void> make_wait(Scontrol& slurm, const JobInfo& job) {
   if (job.held) return {};
-  if (is_over(job)) return slurm.requeue_and_hold(job.ref, answer());
+  if (job.over()) return slurm.requeue_and_hold(job.ref, answer());
   if (job.pending()) return slurm.hold(job.ref, answer());
   return fail(ErrorKind::busy,
               fmt::format("job {} is {}: `stasis checkpoint {} --requeue` makes it go on elsewhere, and "
@@ -50,6 +43,12 @@ Result<void> make_wait(Scontrol& slurm, const JobInfo& job) {
 }
 
 }  // namespace
+
+Result<void> restart_as_new(const Config& config, const std::string& name, const std::vector<std::string>& options,
+                            const View& view) {
+  STASIS_LET(const auto from, parse_checkpoint_name(name));
+  return in_context("restart", submit_new_job(config, from, options, view));
+}
 
 Result<void> restart_job(const Config& config, const std::string& name, const View& view) {
   STASIS_LET(const auto wanted, parse_checkpoint_name(name));

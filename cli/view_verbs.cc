@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/caller.h"
 #include "cli/views.h"
@@ -15,6 +16,8 @@ struct Words {
   std::string text;
   JobId job = 0;
   bool all = false;
+  bool as_new = false;
+  std::vector<std::string> more;
   View view;
 };
 
@@ -72,12 +75,20 @@ void add_view_verbs(CLI::App& app, Action& action) {
                        [](const auto& config, const auto& w) { return show_log(config, w.job, w.view); });
   log.verb->add_option("JOB", log.words->job, "job id")->required();
 
-  const auto restart = add(app, "restart", "let a held or ended job go on, from a checkpoint of your choice", action,
-                           [](const auto& config, const auto& w) { return restart_job(config, w.text, w.view); });
+  const auto restart =
+      add(app, "restart", "let a held or ended job go on, from a checkpoint of your choice", action,
+          [](const auto& config, const auto& w) {
+            return w.as_new ? restart_as_new(config, w.text, w.more, w.view) : restart_job(config, w.text, w.view);
+          });
   restart.verb->add_option("JOB", restart.words->text, "job id, and the checkpoint [default: the newest]")
       ->type_name("ID[:GEN]")
       ->required()
       ->check(wrong_with);
+  auto* const as_new = restart.verb->add_flag("--new", restart.words->as_new,
+                                              "of a job that is over: submit its script as a new job, which goes on");
+  restart.verb->add_option("SBATCH-OPTIONS", restart.words->more, "behind `--`: for the new job, over the old one's")
+      ->type_name("...")
+      ->needs(as_new);
 
   add(app, "stats", "what stasisd of this node has counted", action,
       [](const auto& config, const auto& w) { return show_stats(config, w.view); });

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/view.h"
 #include "common/config.h"
@@ -35,5 +36,8 @@ Result<void> doctor(const Config& config, const View& view);
 // Lets a job that is held, or that is over and whose checkpoints were kept, go on from its newest checkpoint or the one
 // that `name` says (JOB:GEN). Later ones are set aside, not removed.
 Result<void> restart_job(const Config& config, const std::string& name, const View& view);
+// A new job goes on from there, submitted with `options` of sbatch's; the old one must be over.
+Result<void> restart_as_new(const Config& config, const std::string& name, const std::vector<std::string>& options,
+                            const View& view);
 
 }  // namespace stasis

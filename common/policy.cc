@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "common/checkpoint_name.h"
 #include "common/time_spec.h"
 
 namespace stasis {
@@ -59,7 +60,11 @@ Result<Interval> decide_interval(const Policy& policy, const ProtectionRequest& 
   }
   if (wish && wish->spec.kind == TimeSpec::Kind::automatic) return of_spec(wish->spec);
   const TimeSpec& every = policy.checkpoint_every;
-  if (every.kind == TimeSpec::Kind::off) return wish ? NotProtected::opted_out : NotProtected::not_requested;
+  if (every.kind == TimeSpec::Kind::off) {
+    if (wish) return NotProtected::opted_out;
+    if (!request.from) return NotProtected::not_requested;
+    return of_spec({TimeSpec::Kind::automatic, {}});
+  }
   if (wish) {
     if (policy.users_may_opt_out) return NotProtected::opted_out;
     notes.push_back(wish->source + ": jobs of this partition cannot opt out: checkpoints are made every " +
@@ -151,6 +156,15 @@ Result<Decision> decide_protection(const Policy& policy, const ProtectionRequest
     STASIS_LET(protection.restore_failure,
                in_context("--restore-failure", parse_restore_failure(*request.restore_failure)));
   }
+  if (request.from) {
+    STASIS_TRY(in_context("--checkpoint-from", parse_checkpoint_name(*request.from)));
+    // A program that writes its own checkpoints leaves none here: the job's next run would begin there once more.
+    if (request.method && protection.method.kind != CheckpointMethod::Kind::criu) {
+      return fail(ErrorKind::failed,
+                  "--checkpoint-from: such a job is checkpointed by criu: leave --checkpoint-method out");
+    }
+    protection.method = CheckpointMethod();
+  }
   STASIS_LET(const auto interval, decide_interval(policy, request, out_of_bounds, protection.notes));
   if (const auto* reason = std::get_if<NotProtected>(&interval)) {
     if (request.method && *reason == NotProtected::not_requested) {
@@ -158,6 +172,9 @@ Result<Decision> decide_protection(const Policy& policy, const ProtectionRequest
     }
     if (request.requeue_on_ckpt.value_or(false)) {
       return fail(ErrorKind::failed, "--requeue-on-ckpt: there are no checkpoints: add --checkpoint-every=45m, say");
+    }
+    if (request.from) {
+      return fail(ErrorKind::failed, "--checkpoint-from: only a job that is checkpointed itself can go on from one");
     }
     return Decision(*reason);
   }

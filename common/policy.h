@@ -78,6 +78,7 @@ struct ProtectionRequest {
   std::optional<std::string> method;           // --checkpoint-method
   std::optional<std::string> keep;             // --checkpoint-keep
   std::optional<std::string> restore_failure;  // --restore-failure
+  std::optional<std::string> from;             // --checkpoint-from
 };
 
 struct Protection {
@@ -104,7 +105,8 @@ using Decision = std::variant<Protection, NotProtected>;
 // submitted; clamped, with a note, when the job already starts.
 enum class OutOfBounds { refuse, clamp };
 
-// Bad values are an error whose message is a sentence for the user.
+// Bad values are an error whose message is a sentence for the user. A job that is to go on from another's checkpoint is
+// protected by that alone, at the partition's interval, or automatically where it has none.
 Result<Decision> decide_protection(const Policy& policy, const ProtectionRequest& request, OutOfBounds out_of_bounds);
 
 }  // namespace stasis

@@ -89,5 +89,7 @@ inline constexpr char kCapsuleAnchor[] = "/run/stasis/self/anchor";
 // Slurm's variables of the run that a job is in, and the variable that names the file to the job's programs.
 inline constexpr char kCapsuleVariables[] = "/run/stasis/self/variables";
 inline constexpr char kVariablesVariable[] = "STASIS_ENV";
+// In that file, of a job that goes on from another's checkpoint: which. It is not exported.
+inline constexpr char kOriginVariable[] = "STASIS_CHECKPOINT_FROM";
 
 }  // namespace stasis

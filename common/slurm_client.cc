@@ -74,6 +74,14 @@ bool is_away(const std::string& said) {
 
 }  // namespace
 
+bool JobInfo::over() const {
+  for (const char* one : {"FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "DEADLINE",
+                          "CANCELLED", "COMPLETED"}) {
+    if (state == one) return true;
+  }
+  return false;
+}
+
 std::map<std::string, std::string> parse_scontrol_line(const std::string& line) {
   std::map<std::string, std::string> fields;
   std::string* last = nullptr;
@@ -95,7 +103,7 @@ std::map<std::string, std::string> parse_scontrol_line(const std::string& line) 
   return fields;
 }
 
-Result<JobInfo> parse_job(const std::string& line) {
+Result<std::map<std::string, std::string>> parse_job_fields(const std::string& line) {
   // The name is the user's text and stands near the front: fields that matter must not be found inside of it. Slurm
   // prints JobId= first and UserId= right after the name.
   const auto name = line.find(" JobName=");
@@ -103,11 +111,22 @@ Result<JobInfo> parse_job(const std::string& line) {
   if (user == std::string::npos) {
     return fail(ErrorKind::corrupt, "cannot tell where the job's name ends: '" + trimmed(line) + "'");
   }
-  const auto fields = parse_scontrol_line(line.substr(0, name) + line.substr(user));
+  auto fields = parse_scontrol_line(line.substr(0, name) + line.substr(user));
+  const auto begin = name + std::string_view(" JobName=").size();
+  fields["JobName"] = begin < user ? line.substr(begin, user - begin) : "";
+  return fields;
+}
+
+Result<JobInfo> parse_job(const std::string& line) {
+  STASIS_LET(const auto fields, parse_job_fields(line));
+  return job_of(fields);
+}
+
+Result<JobInfo> job_of(const std::map<std::string, std::string>& fields) {
   JobInfo info;
   const auto id = to_number<JobId>(value_of(fields, "JobId"));
   info.state = value_of(fields, "JobState");
-  if (!id || info.state.empty()) return fail(ErrorKind::corrupt, "scontrol shows no job: '" + trimmed(line) + "'");
+  if (!id || info.state.empty()) return fail(ErrorKind::corrupt, "scontrol shows no job");
   info.id = *id;
   info.ref = *id;
   const auto array = to_number<JobId>(value_of(fields, "ArrayJobId"));
@@ -164,11 +183,16 @@ Result<std::string> Scontrol::call(const std::string& program, std::vector<std::
 }
 
 Result<JobInfo> Scontrol::job(const JobRef& job, Deadline deadline) {
+  STASIS_LET(const auto record, fields(job, deadline));
+  return job_of(record);
+}
+
+Result<std::map<std::string, std::string>> Scontrol::fields(const JobRef& job, Deadline deadline) {
   // --local: else scontrol asks about a federation first, which is a second request.
   STASIS_LET(const std::string text, call({"--local", "-o", "show", "job", job.name}, deadline));
   const std::string record = record_of(text, job.id);
   if (record.empty()) return fail(ErrorKind::not_found, "scontrol shows no record of job " + job.name);
-  return parse_job(record);
+  return parse_job_fields(record);
 }
 
 Result<void> Scontrol::requeue(const JobRef& job, Deadline deadline) {

@@ -43,6 +43,8 @@ struct JobInfo {
   bool completing() const { return state == "COMPLETING"; }
   bool pending() const { return state == "PENDING" || state == "REQUEUED" || state == "REQUEUE_HOLD"; }
   bool running() const { return state == "RUNNING"; }
+  // Nothing of it runs, or will unless somebody requeues it. A state that is not known is none of these.
+  bool over() const;
 };
 
 struct PartitionInfo {
@@ -52,6 +54,9 @@ struct PartitionInfo {
 
 // One "Key=Value Key=Value" line of `scontrol -o show ...`. Values with blanks keep them when the next word has no '='.
 std::map<std::string, std::string> parse_scontrol_line(const std::string& line);
+// The same of a job. Its name, any text of its user's, cannot hide what stands behind it.
+Result<std::map<std::string, std::string>> parse_job_fields(const std::string& line);
+Result<JobInfo> job_of(const std::map<std::string, std::string>& fields);
 Result<JobInfo> parse_job(const std::string& line);
 
 class SlurmClient {
@@ -87,6 +92,8 @@ class Scontrol final : public SlurmClient {
   Result<void> requeue_and_hold(const JobRef& job, Deadline deadline) override;
   Result<void> update(const JobRef& job, const std::vector<std::string>& fields, Deadline deadline) override;
   Result<void> release(const JobRef& job, Deadline deadline) override;
+  // All of the job's record, as scontrol names it. Fails as job() does.
+  Result<std::map<std::string, std::string>> fields(const JobRef& job, Deadline deadline);
   // As its owner may, so that he may release it, too.
   Result<void> hold(const JobRef& job, Deadline deadline);
   Result<PartitionInfo> partition(const std::string& name, Deadline deadline) override;

@@ -21,6 +21,7 @@ constexpr std::pair<const char*, std::optional<std::string> Request::*> kRequest
     {"keep", &Request::keep},
     {"with", &Request::with},
     {"restore_failure", &Request::restore_failure},
+    {"from", &Request::from},
 };
 
 template <class Int>

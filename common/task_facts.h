@@ -33,6 +33,7 @@ struct Request {
   std::optional<std::string> keep;             // --checkpoint-keep
   std::optional<std::string> with;             // --checkpoint-with
   std::optional<std::string> restore_failure;  // --restore-failure
+  std::optional<std::string> from;             // --checkpoint-from
 
   friend bool operator==(const Request&, const Request&) = default;
 };
@@ -55,6 +56,11 @@ struct TaskFacts {
 
   // "812.batch", "812.0.3": for people and logs.
   std::string name() const;
+  // Whether there is something that it would lose by starting from the beginning, a checkpoint of its own or of the
+  // job that it is to go on from.
+  bool may_have_checkpoint() const { return restarts > 0 || goes_on_from_another(); }
+  // Only of a script there is something that another job can go on from.
+  bool goes_on_from_another() const { return request.from.has_value() && step == kBatchStep; }
   // The job as Slurm's commands want it.
   JobRef ref() const { return array_job == 0 ? JobRef(job) : JobRef(job, array_job, array_task); }
 

@@ -81,7 +81,8 @@ std::optional<std::string> AfterRun::settle(const JobInfo& job) {
   const bool over = is_any_of(job.state, {"COMPLETED", "FAILED", "CANCELLED", "OUT_OF_MEMORY", "DEADLINE"});
   if (job.restarts > run_.facts.restarts) {
     if (job.pending()) return requeued(job);
-    // Cancelled while it waited to go on, for instance.
+    // While it waited to go on, most likely: a new job may go on from there. The janitor comes in a day or so.
+    if (job.state == "CANCELLED") return "kept for a while: the job was cancelled after its requeue";
     return over ? done() : "runs again";
   }
   if (job.running()) {

@@ -260,7 +260,8 @@ void Daemon::on_admit(int socket, const Message& message) {
   const auto decision = decide_for_task(services_.config, *facts);
   Message answer(verb::kUnprotected);
   if (!decision) {
-    answer.add("reason", "bad_request").add("notice", "this task runs unprotected: " + decision.error().message);
+    const std::string fate = facts->goes_on_from_another() ? "error: " : "this task runs unprotected: ";
+    answer.add("reason", "bad_request").add("notice", fate + decision.error().message);
     recent_.set_owner(facts->job, facts->uid);
     services_.log.warning("job={} not protected: {}", facts->name(), printable(decision.error().message));
   } else if (const auto* no = std::get_if<NotProtected>(&*decision)) {

@@ -15,6 +15,7 @@
 #include "common/read_file.h"
 #include "daemon/images_file.h"
 #include "daemon/job_tmpdir.h"
+#include "daemon/script_place.h"
 #include "daemon/space.h"
 
 namespace stasis {
@@ -176,7 +177,10 @@ static Result<void> roll_back_files(const Run& run, const Ledger& ledger, int im
 Result<void> put_job_files_back(const Run& run, const Config& config, const Manifest& manifest, int images) {
   STASIS_TRY(let_criu_reach_files(run, images));
   STASIS_LET(const std::string ledger_text, read_images_file(images, kLedger));
-  STASIS_LET(const Ledger ledger, read_ledger(ledger_text));
+  STASIS_LET(Ledger ledger, read_ledger(ledger_text));
+  if (manifest.job.job != run.facts.job) {
+    STASIS_TRY(move_script(images, ledger, manifest.job.job, run.facts.command));
+  }
   STASIS_LET(const std::string tree_text, read_images_file(images, kScratch));
   STASIS_LET(const FileTree tree, read_file_tree(tree_text));
   STASIS_LET(auto scratch, open_scratch(run.init, run.init_pidfd));

@@ -89,7 +89,10 @@ std::optional<ScratchDirectory> open_job_tmpdir(const Run& run, const FileIdenti
 }
 
 Result<ScratchDirectory> make_job_tmpdir(const Run& run, const std::string& path, const FileIdentity& user) {
-  if (!is_called_after(path, run.facts)) return fail(ErrorKind::corrupt, path + " is no directory of this job");
+  if (!is_called_after(path, run.facts)) {
+    return fail(ErrorKind::corrupt,
+                "$TMPDIR " + path + " is called after another job: what is in it cannot go on here");
+  }
   const ActingAs acting(user);
   UniqueFd fd = open_inside(run, path);
   if (!fd && errno == ENOENT) {

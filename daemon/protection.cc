@@ -12,6 +12,7 @@ Result<Decision> decide_for_task(const Config& config, const TaskFacts& facts) {
   request.method = said.method;
   request.keep = said.keep;
   request.restore_failure = said.restore_failure;
+  request.from = said.from;
   return decide_protection(config.policy_for(facts.partition), request, OutOfBounds::clamp);
 }
 

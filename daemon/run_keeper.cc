@@ -129,7 +129,7 @@ void RunKeeper::work(const Workers::Work& work, const std::function<void(const M
   }
 }
 
-// A run that never had a predecessor has no checkpoint: it starts without a look at the store.
+// A run that never had a predecessor, nor was given one, has no checkpoint: it starts without a look at the store.
 void RunKeeper::prepare() {
   if (over_) return;
   tell(Message(verb::kTaken));
@@ -139,7 +139,8 @@ void RunKeeper::prepare() {
     return;
   }
   run_.key.cluster = services_.config.cluster;
-  if (run_.facts.restarts == 0) return on_prepared(Message(verb::kFresh).add("first_start", std::time(nullptr)));
+  if (!run_.facts.may_have_checkpoint())
+    return on_prepared(Message(verb::kFresh).add("first_start", std::time(nullptr)));
   work(
       [this, run = run_, failed = failed_generations_](const WorkerLine&) {
         return prepare_start(run, failed, services_.config, store_of(run, services_.store), services_.slurm);
@@ -163,6 +164,7 @@ void RunKeeper::on_prepared(const Message& answer) {
     return;
   }
   run_.excluded = answer.get("excluded").value_or("");
+  origin_ = static_cast<JobId>(answer.get_int("origin", 1, UINT32_MAX).value_or(0));
   if (answer.verb() != verb::kFresh && answer.verb() != verb::kRestore) {
     return give_up(std::string(answer.get("text").value_or(answer.get("error").value_or("no reason given"))),
                    answer.get("reason") == kUnfit);
@@ -175,6 +177,11 @@ void RunKeeper::on_prepared(const Message& answer) {
   tell(Message(verb::kFresh).add("first_start", run_.key.first_start).add("excluded", run_.excluded));
 }
 
+std::string RunKeeper::checkpoint_name() const {
+  return "checkpoint " + std::to_string(restoring_generation_) +
+         (origin_ == 0 ? "" : " of job " + std::to_string(origin_));
+}
+
 void RunKeeper::restore(const Message& answer) {
   const std::string directory(answer.get("directory").value_or(""));
   const UniqueFd images(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -182,10 +189,13 @@ void RunKeeper::restore(const Message& answer) {
   if (!images || !anchor) return give_up(errno_error("open " + directory, errno).message);
   phase_ = Phase::restoring;
   restoring_generation_ = number_in(answer);
-  record_.resume(restoring_generation_, answer.get_int("made_at", 0, INT64_MAX).value_or(0));
+  // Of another job's nothing was lost that was this one's.
+  if (origin_ == 0) record_.resume(restoring_generation_, answer.get_int("made_at", 0, INT64_MAX).value_or(0));
   lost_connections_.clear();
   for (const auto peer : answer.get_all("closed")) lost_connections_.emplace_back(peer);
-  services_.log.info("job={} resumes from checkpoint {} made on {}", run_.name(), restoring_generation_,
+  // What it will have for its first checkpoint of its own is soon known, as in a job that begins.
+  begins_here_ = origin_ != 0;
+  services_.log.info("job={} resumes from {} made on {}", run_.name(), checkpoint_name(),
                      answer.get("node").value_or("?"));
   Message order(verb::kRestore);
   order.add("root", root_in(answer))
@@ -203,9 +213,10 @@ void RunKeeper::give_up(const std::string& reason, bool unfit) {
   services_.log.error("job={} not resumed: {}", run_.name(), reason);
   phase_ = Phase::leaving;
   work(
-      [this, run = run_, reason, unfit](const WorkerLine& line) {
+      [this, run = run_, reason, unfit, origin = origin_ != 0](const WorkerLine& line) {
         Message message("given_up");
-        const bool elsewhere = unfit ? keeps_off_node(run, services_) : has_attempts_left(run, services_);
+        // Of a job that goes on from another's nothing is in the store yet that could remember an attempt.
+        const bool elsewhere = !origin && (unfit ? keeps_off_node(run, services_) : has_attempts_left(run, services_));
         const std::string fate = elsewhere
                                      ? "this job cannot be resumed on " + run.facts.node + ", another node is tried: "
                                      : "this job cannot be resumed, so it is held and nothing is lost: ";
@@ -231,8 +242,8 @@ void RunKeeper::hear(const Message& message) {
     services_.log.info("job={} restored", run_.name());
     services_.metrics.restore_ended(Metrics::Restore::done);
     tell(Message(verb::kSay)
-             .add("text", "job " + std::to_string(run_.facts.job) + " goes on from checkpoint " +
-                              std::to_string(restoring_generation_) + " on " + run_.facts.node));
+             .add("text", "job " + std::to_string(run_.facts.job) + " goes on from " + checkpoint_name() + " on " +
+                              run_.facts.node));
     for (const auto& peer : lost_connections_) {
       services_.log.info("job={} goes on without its connection to {}", run_.name(), peer);
       tell(Message(verb::kSay).add("text", "warning: the connection to " + peer + ", outside of the job, is closed"));

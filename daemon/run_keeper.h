@@ -72,6 +72,7 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   void prepare();
   void on_prepared(const Message& answer);
   void restore(const Message& answer);
+  std::string checkpoint_name() const;
   void give_up(const std::string& reason, bool unfit = false);
   void on_capsule_end();
   void join_job();
@@ -125,7 +126,8 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   CheckpointCost job_pays_{std::thread::hardware_concurrency()};
   bool undumpable_ = false;  // criu has refused this run, whose method lets us try the signal then
   EventLoop::TimerId interval_timer_ = 0;
-  bool begins_here_ = false;                                   // from scratch, and not before this daemon did
+  bool begins_here_ = false;  // not from a checkpoint of its own, nor before this daemon
+  JobId origin_ = 0;          // the job whose checkpoint it goes on from; 0: it is itself
   std::optional<std::chrono::milliseconds> rest_of_interval_;  // behind the early first checkpoint
   EventLoop::TimerId end_timer_ = 0;
   EventLoop::TimerId grace_timer_ = 0;

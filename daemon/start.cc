@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/checkpoint_name.h"
 #include "common/cpu_features.h"
 #include "common/criu_command.h"
 #include "common/criu_log.h"
@@ -14,6 +15,7 @@
 #include "common/protocol.h"
 #include "daemon/job_files.h"
 #include "daemon/job_memory.h"
+#include "daemon/origin.h"
 #include "daemon/run_lock.h"
 #include "daemon/socket_translation.h"
 
@@ -40,6 +42,8 @@ class Start {
   Result<Message> prepare();
   // Of the job whose checkpoints were found; 0: none were.
   std::time_t first_start() const { return first_start_; }
+  // The job that this one is to go on from, as long as it has no checkpoints of its own; 0: it is itself.
+  JobId origin() const { return origin_; }
   const std::string& why() const { return why_; }
   bool unfit() const { return unfit_; }
   const std::string& excluded() const { return excluded_; }
@@ -47,9 +51,13 @@ class Start {
  private:
   void explain_last_failure(const std::string& directory);
   Result<Message> fresh();
+  std::string excluded_by_user() const;
+  Result<Message> go_on_from_another();
+  Result<Message> try_each(const std::vector<Generation>& generations, const JobKey& key);
+  std::string name_of(const Generation& generation) const;
   bool belong_here(const JobKey& key, const std::vector<Generation>& generations) const;
   Result<void> check_cpu(const Manifest& manifest);
-  Result<Message> try_generation(const Generation& generation, const JobKey& key, int lock);
+  Result<Message> try_generation(const Generation& generation, const JobKey& key);
 
   const Run& run_;
   FailedRestores failed_;
@@ -58,17 +66,19 @@ class Start {
   const CheckpointStore& store_;
   SlurmClient& slurm_;
   std::time_t first_start_ = 0;
+  JobId origin_ = 0;
   std::string excluded_;  // of the checkpoint looked at last
   bool unfit_ = false;
 };
 
-Result<Message> Start::fresh() {
-  Message message(verb::kFresh);
-  message.add("first_start", std::time(nullptr));
-  // What the user excluded himself, so that it is kept when a requeue excludes this node.
+// So that it is kept when a requeue excludes this node. As long as there is no checkpoint, none does.
+std::string Start::excluded_by_user() const {
   const auto job = slurm_.job(run_.facts.ref(), Deadline::in(kSlurmAnswers));
-  message.add("excluded", job ? job->excluded_nodes : "");
-  return message;
+  return job ? job->excluded_nodes : "";
+}
+
+Result<Message> Start::fresh() {
+  return Message(verb::kFresh).add("first_start", std::time(nullptr)).add("excluded", excluded_by_user());
 }
 
 // Ids come round again, of jobs and, within a job that starts over, of steps. A checkpoint of this very job was made in
@@ -97,27 +107,50 @@ Result<Message> Start::prepare() {
   const std::string directory = local_directory(config_, run_.facts);
   STASIS_LET(const UniqueFd lock, lock_run_directory(directory));
   explain_last_failure(directory);
-  STASIS_LET(const auto key, find_job(run_, store_));
-  if (!key) return fresh();
+  const bool from_another = run_.facts.goes_on_from_another();
+  // What is there under this number in a first run is an earlier job's.
+  std::optional<JobKey> key;
+  if (run_.facts.restarts > 0) {
+    STASIS_LET(key, find_job(run_, store_));
+  }
+  if (!key) return from_another ? go_on_from_another() : fresh();
   first_start_ = key->first_start;
   STASIS_LET(auto generations, store_.generations(*key, run_.part));
-  if (generations.empty()) return fresh();
-  if (!belong_here(*key, generations)) return fresh();
-  std::string reasons;
+  if (generations.empty() || !belong_here(*key, generations)) return from_another ? go_on_from_another() : fresh();
   std::reverse(generations.begin(), generations.end());
+  auto ready = try_each(generations, *key);
+  // An earlier one may do with this processor. But the work since then is lost only here.
+  if (!ready && !unfit_ && run_.protection.restore_failure == RestoreFailure::restart) return fresh();
+  return ready;
+}
+
+// From its beginning it never starts, whatever --restore-failure says: that is about its own checkpoints.
+Result<Message> Start::go_on_from_another() {
+  first_start_ = std::time(nullptr);
+  STASIS_LET(const CheckpointName name, parse_checkpoint_name(*run_.facts.request.from));
+  origin_ = name.job;
+  STASIS_LET(const Origin origin, in_context("--checkpoint-from=" + name.text(), find_origin(run_, store_, slurm_)));
+  auto ready = try_each(origin.generations, origin.key);
+  excluded_ = excluded_by_user();
+  return ready;
+}
+
+std::string Start::name_of(const Generation& generation) const {
+  return "checkpoint " + std::to_string(generation.number) + (origin_ == 0 ? "" : " of job " + std::to_string(origin_));
+}
+
+Result<Message> Start::try_each(const std::vector<Generation>& generations, const JobKey& key) {
+  std::string reasons;
   for (const auto& generation : generations) {
     if (const auto tried = failed_.find(generation.number); tried != failed_.end()) {
-      reasons += "checkpoint " + std::to_string(generation.number) + " did not restore: " + tried->second + "; ";
+      reasons += name_of(generation) + " did not restore: " + tried->second + "; ";
       continue;
     }
-    const std::string name = "checkpoint " + std::to_string(generation.number);
-    auto ready = try_generation(generation, *key, lock.get());
+    auto ready = try_generation(generation, key);
     if (ready) return ready;
-    // An earlier one may do with this processor. But the work since then is lost only here.
-    if (unfit_) return fail(std::move(ready.error()).context(name));
-    reasons += name + ": " + ready.error().message + "; ";
+    if (unfit_) return fail(std::move(ready.error()).context(name_of(generation)));
+    reasons += name_of(generation) + ": " + ready.error().message + "; ";
   }
-  if (run_.protection.restore_failure == RestoreFailure::restart) return fresh();
   return fail(ErrorKind::failed, reasons.substr(0, reasons.size() - 2));
 }
 
@@ -130,7 +163,7 @@ Result<void> Start::check_cpu(const Manifest& manifest) {
                                           manifest.node + " has and the job may use");
 }
 
-Result<Message> Start::try_generation(const Generation& generation, const JobKey& key, int) {
+Result<Message> Start::try_generation(const Generation& generation, const JobKey& key) {
   const std::string directory = local_directory(config_, run_.facts);
   STASIS_LET(const Manifest found, store_.read(generation, key, run_.part));
   excluded_ = found.excluded;
@@ -151,8 +184,6 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
   for (const auto& peer : closed) message.add("closed", peer);
   return message.add("root", manifest.root)
       .add("number", manifest.number)
-      .add("first_start", key.first_start)
-      .add("excluded", manifest.excluded)
       .add("directory", directory + "/restore")
       .add("made_at", manifest.made_at)
       .add("node", manifest.node);
@@ -167,9 +198,11 @@ Message prepare_start(const Run& run, const FailedRestores& failed, const Config
   Message answer = result ? std::move(*result)
                           : Message(verb::kHold)
                                 .add("reason", start.unfit() ? kUnfit : to_string(result.error().kind))
-                                .add("text", printable(result.error().message))
-                                .add("first_start", start.first_start())
-                                .add("excluded", start.excluded());
+                                .add("text", printable(result.error().message));
+  if (answer.verb() != verb::kFresh) {
+    answer.add("first_start", start.first_start()).add("excluded", start.excluded());
+    if (start.origin() != 0) answer.add("origin", start.origin());
+  }
   if (!start.why().empty()) answer.add("why", printable(start.why()));
   return answer;
 }

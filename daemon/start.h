@@ -22,9 +22,10 @@ using FailedRestores = std::map<std::uint32_t, std::string>;
 // files rolled back, /tmp and /dev/shm in place. Each answer has `why` the last of `failed` did not restore.
 //
 //   fresh (first_start, excluded)          there never was a checkpoint, or the user wants a restart
-//   restore (argv..., closed..., root, number, first_start, excluded, directory, made_at, node)
-//                                          closed: the connections to the outside that it goes on without
-//   hold (reason, text, first_start, excluded)
+//   restore (argv..., closed..., root, number, first_start, excluded, directory, made_at, node, origin?)
+//                                          closed: the connections to the outside that it goes on without;
+//                                          origin: the job whose checkpoint it is, if that is another
+//   hold (reason, text, first_start, excluded, origin?)
 //                                          there is or may be one, and it cannot be used; reason "busy": not just now;
 //                                          "unfit": on no node with such a processor
 Message prepare_start(const Run& run, const FailedRestores& failed, const Config& config, const CheckpointStore& store,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/checkpoint_method.h"
+#include "common/checkpoint_name.h"
 #include "common/time_spec.h"
 #include "spank/site_limits.h"
 #include "spank/submit.h"
@@ -18,7 +19,7 @@ Request& request() noexcept {
   return said;
 }
 
-enum class Option { every, requeue, method, dir, keep, with, restore_failure };
+enum class Option { every, requeue, method, dir, keep, with, restore_failure, from };
 
 // A sentence for the user, or empty when the value is fine. The daemon checks again, and the site's limits too.
 std::string complaint(Option option, const std::string& value) {
@@ -46,27 +47,45 @@ std::string complaint(Option option, const std::string& value) {
     case Option::restore_failure:
       if (value == "hold" || value == "restart") return {};
       return "--restore-failure takes 'hold' or 'restart', not '" + value + "'";
+    case Option::from: {
+      const auto name = parse_checkpoint_name(value);
+      return name ? "" : "--checkpoint-from: " + name.error().message;
+    }
     case Option::requeue:
       break;
   }
   return {};
 }
 
+// What cannot be had together, whichever is said first: such a job would not start.
+std::string conflict() {
+  if (!request().from) return {};
+  if (request().every == "off") return "--checkpoint-from protects the job: leave --checkpoint-every=off out";
+  const auto method = parse_checkpoint_method(request().method.value_or("criu"));
+  if (!method || method->kind == CheckpointMethod::Kind::criu) return {};
+  return "--checkpoint-from: such a job is checkpointed by criu: leave --checkpoint-method=" + *request().method +
+         " out";
+}
+
+int refuse(const std::string& text) {
+  slurm_error("%s", text.c_str());
+  return ESPANK_BAD_ARG;
+}
+
 int take(int number, const char* argument, int remote) {
   const auto option = static_cast<Option>(number);
   const std::string value = argument == nullptr ? "" : argument;
+  if (option == Option::from && remote == 0 && !submits_scripts()) {
+    // The script's srun commands have it from their job, where it is not theirs.
+    if (!says_where_to_go_on()) return ESPANK_SUCCESS;
+    return refuse("--checkpoint-from is for batch scripts: sbatch --checkpoint-from=" + value + " SCRIPT");
+  }
   if (const std::string text = complaint(option, value); !text.empty()) {
     // Where a submission can still be refused, it is. A task that starts is the daemon's to judge.
-    if (remote == 0) {
-      slurm_error("%s", text.c_str());
-      return ESPANK_BAD_ARG;
-    }
+    if (remote == 0) return refuse(text);
     slurm_spank_log("stasis: %s", text.c_str());
   } else if (remote == 0 && option == Option::every && limits_refuse()) {
-    if (const std::string refusal = site_complaint(value, command_line()); !refusal.empty()) {
-      slurm_error("%s", refusal.c_str());
-      return ESPANK_BAD_ARG;
-    }
+    if (const std::string refusal = site_complaint(value, command_line()); !refusal.empty()) return refuse(refusal);
   }
   switch (option) {
     case Option::every:
@@ -90,9 +109,13 @@ int take(int number, const char* argument, int remote) {
     case Option::restore_failure:
       request().restore_failure = value;
       break;
+    case Option::from:
+      request().from = value;
+      break;
   }
-  const bool asked =
-      (option == Option::every && protection_requested()) || (option == Option::method && request().every != "off");
+  if (const std::string text = conflict(); remote == 0 && !text.empty()) return refuse(text);
+  const bool asked = (option == Option::every && protection_requested()) || option == Option::from ||
+                     (option == Option::method && request().every != "off");
   if (remote == 0 && asked) ask_for_append_and_requeue();
   return ESPANK_SUCCESS;
 }
@@ -121,6 +144,10 @@ constexpr Entry kEntries[] = {
      Option::with},
     {"restore-failure", "hold|restart", "when no checkpoint can be restored: hold the job, or start it over",
      Option::restore_failure},
+    {"checkpoint-from", "JOB[:CHECKPOINT]",
+     "start this batch job where a checkpoint of another job of yours was made, which must be over: its newest, or "
+     "that one",
+     Option::from},
 };
 
 // Slurm's structure takes pointers to non-const text and only reads it.

@@ -19,7 +19,7 @@ int register_options(spank_t spank);
 // What has been said so far in this process.
 const Request& requested() noexcept;
 
-// True once --checkpoint-every was given with anything but "off".
+// True once --checkpoint-every was given with anything but "off". Not by --checkpoint-from: that is about a script.
 bool protection_requested() noexcept;
 
 // The name under which Slurm takes an option of ours from the environment.

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/protocol.h"
 #include "common/read_file.h"
 #include "common/time_spec.h"
 #include "common/unique_fd.h"
@@ -30,7 +31,7 @@ constexpr std::size_t kScriptLimit = 4 << 20;
 constexpr std::chrono::seconds kScriptComes{5};
 
 constexpr const char* kOptions[] = {"checkpoint-every", "requeue-on-ckpt", "checkpoint-method", "checkpoint-dir",
-                                    "checkpoint-keep",  "checkpoint-with", "restore-failure"};
+                                    "checkpoint-keep",  "checkpoint-with", "restore-failure",   "checkpoint-from"};
 
 // Variables that this process did not have when it started.
 std::vector<std::string>& borrowed() {
@@ -88,7 +89,31 @@ void translate_environment(const std::vector<std::string>& words) {
     if (value == nullptr) continue;
     // A flag that is said to be off is one that is not given.
     if (std::strcmp(option, "requeue-on-ckpt") == 0 && is_off(value)) continue;
+    if (std::strcmp(option, "checkpoint-from") == 0 && prefix != "SBATCH_") continue;
     lend(option_variable(option), value);
+  }
+}
+
+// The number of the job that this process runs in, if that goes on from another; else empty: whoever sets the variable
+// knows why.
+std::string number_of_this_job() {
+  constexpr std::string_view kLine = "export SLURM_JOB_ID='";
+  const std::string variables = read_file(kCapsuleVariables).value_or("");
+  const bool goes_on = ("\n" + variables).find("\n" + std::string(kOriginVariable) + "=") != std::string::npos;
+  const auto at = variables.find(kLine);
+  if (!goes_on || at == std::string::npos) return {};
+  const auto begin = at + kLine.size();
+  const std::string number = variables.substr(begin, variables.find('\'', begin) - begin);
+  return number.find_first_not_of("0123456789") == std::string::npos ? number : "";
+}
+
+// A script that goes on as another job has the old one's number in its environment, and its steps are the new one's.
+void correct_job_number(const std::vector<std::string>& words) {
+  if (!is_step_of_a_job(words)) return;
+  const std::string number = number_of_this_job();
+  if (number.empty()) return;
+  for (const char* name : {"SLURM_JOB_ID", "SLURM_JOBID"}) {
+    if (std::getenv(name) != nullptr) ::setenv(name, number.c_str(), 1);
   }
 }
 
@@ -220,6 +245,7 @@ std::vector<std::string> command_line() {
 
 void before_options() {
   const auto words = command_line();
+  correct_job_number(words);
   translate_environment(words);
   translate_script(words);
   // An option on the command line is read too late for the variables to count: look for it now.
@@ -229,9 +255,16 @@ void before_options() {
   const bool method = command_line_value(words, "--checkpoint-method", "--checkpoint-m").has_value() ||
                       std::getenv(option_variable("checkpoint-method").c_str()) != nullptr;
   const bool off = interval != nullptr && std::strcmp(interval, "off") == 0;
-  if (command_line_interval(words).has_value() || (interval != nullptr && !off) || (method && !off)) {
+  const bool goes_on = says_where_to_go_on() || std::getenv(option_variable("checkpoint-from").c_str()) != nullptr;
+  if (command_line_interval(words).has_value() || (interval != nullptr && !off) || (method && !off) || goes_on) {
     ask_for_append_and_requeue();
   }
+}
+
+bool submits_scripts() { return program_prefix(command_line()) == "SBATCH_"; }
+
+bool says_where_to_go_on() {
+  return command_line_value(command_line(), "--checkpoint-from", "--checkpoint-f").has_value();
 }
 
 bool limits_refuse() { return !by_site_script() && !is_step_of_a_job(command_line()); }

@@ -13,11 +13,18 @@ namespace stasis {
 
 // From slurm_spank_init. Makes Slurm take our options from the environment: SLURM_CHECKPOINT as sites use it today,
 // and SBATCH_, SRUN_ or SALLOC_ before the option's name (SBATCH_CHECKPOINT_EVERY, SRUN_REQUEUE_ON_CKPT, ...). For a
-// batch script that calls `checkpointer` (site_script.h) --checkpoint-every and --requeue-on-ckpt are said by it.
+// batch script that calls `checkpointer` (site_script.h) --checkpoint-every and --requeue-on-ckpt are said by it. An
+// srun in a script that goes on as another job gets that job's number.
 void before_options();
 
 // The words this program was called with.
 std::vector<std::string> command_line();
+
+// Whether this program is sbatch, and no srun or salloc.
+bool submits_scripts();
+
+// Whether --checkpoint-from is on its command line.
+bool says_where_to_go_on();
 
 // Whether an interval beyond the site's limits ends this program. Not where the script has said it to a site's tool,
 // nor where a job that runs starts a step: scripts that ran before have to run, and the daemon keeps the limits.

@@ -38,6 +38,9 @@ constexpr std::size_t kCommandLimit = 4096;
 // The shim's end of the socket to the capsule's init; -1: this task has no capsule.
 int capsule_socket = -1;
 
+// A script that is to go on from a checkpoint must not start from its beginning, whatever keeps it from going on.
+bool only_goes_on = false;
+
 std::uint32_t number(spank_t spank, spank_item_t item) {
   std::uint32_t value = 0;
   return spank_get_item(spank, item, &value) == ESPANK_SUCCESS ? value : 0;
@@ -83,7 +86,8 @@ TaskFacts facts_of(spank_t spank) {
 
 // 22.05 loses the options with --export=NONE, but for this form of them.
 void recover_lost_options(spank_t spank, Request& request) {
-  if (request.every) return;
+  if (request.every || request.from) return;
+  if (const auto text = variable(spank, option_variable("checkpoint-from").c_str()); !text.empty()) request.from = text;
   if (const auto text = variable(spank, option_variable("checkpoint-every").c_str()); !text.empty()) {
     request.every = text;
     if (!variable(spank, option_variable("requeue-on-ckpt").c_str()).empty()) request.requeue_on_ckpt = "yes";
@@ -103,6 +107,7 @@ Result<Message> ask_daemon(const TaskFacts& facts) {
 }
 
 bool asked_for_protection(const Request& request) {
+  if (request.from) return true;
   if (request.every) return *request.every != "off";
   return request.environment && *request.environment != "off";
 }
@@ -143,6 +148,15 @@ Result<void> enter_capsule(const Message& order) {
   return {};
 }
 
+// Here, and not when it fails: this is where Slurm itself ends a task that it cannot start.
+void end_what_only_goes_on() {
+  if (!only_goes_on) return;
+  slurm_spank_log(
+      "stasis: error: --checkpoint-from: this job cannot go on from a checkpoint, so it is ended: it shall not "
+      "start from its beginning");
+  ::_exit(1);
+}
+
 // Before 23.11: S_JOB_ARGV is the live argument vector. Only its first word can be changed, so the rest of what the
 // shim has to know goes by the environment, from which the shim takes it out again.
 bool swap_program(spank_t spank, const std::string& fd) {
@@ -164,6 +178,7 @@ void make_capsule(spank_t spank) {
   // srun has told the user so.
   const bool terminal = !variable(spank, "SLURM_PTY_PORT").empty();
   if (facts.step != kBatchStep && step_is_out_of_reach({number(spank, S_JOB_NNODES), facts.tasks, terminal})) return;
+  only_goes_on = facts.goes_on_from_another();
   Message order = facts.to_message(verb::kCapsule);
   const auto answer = ask_daemon(facts);
   if (answer) {
@@ -189,7 +204,7 @@ void make_capsule(spank_t spank) {
 }
 
 void put_shim_first(spank_t spank) {
-  if (capsule_socket < 0) return;
+  if (capsule_socket < 0) return end_what_only_goes_on();
   static std::string fd = std::to_string(capsule_socket);
   // The shim inherits it; a TaskProlog that runs before does too, and has no use for it.
   ::fcntl(capsule_socket, F_SETFD, 0);
@@ -201,6 +216,7 @@ void put_shim_first(spank_t spank) {
   }
   // Without the shim nobody says "go": init ends, and the task runs as it would without us.
   ::close(capsule_socket);
+  end_what_only_goes_on();
   slurm_spank_log("stasis: warning: this task runs unprotected: cannot put %s before its command", kShimProgram);
 }
 

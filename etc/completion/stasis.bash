@@ -34,7 +34,8 @@ _stasis() {
   case $verb in
   '') words='list show verify check inspect log restart stats doctor checkpoint evacuate node-down prune keygen --config --version --help' ;;
   list) words='--json --user --all --help' ;;
-  show | verify | check | log | restart) words="--json --help $(_stasis_jobs)" ;;
+  show | verify | check | log) words="--json --help $(_stasis_jobs)" ;;
+  restart) words="--json --new --help $(_stasis_jobs)" ;;
   inspect)
     mapfile -t COMPREPLY < <(compgen -f -W "--json --help $(_stasis_jobs)" -- "$word")
     return

@@ -145,6 +145,13 @@ class Job:
     def cancel(self):
         self.bed.run("ctl", "scancel", str(self.id))
 
+    def end_with_checkpoints(self):
+        """Ends it so that its checkpoints stay: cancelled while it waits."""
+        self.bed.sh("ctl", f"scontrol requeuehold {self.id}", user=self.user)
+        eventually(lambda: self.state() == "PENDING", 60, f"job {self.id} waits")
+        self.bed.sh("ctl", f"scancel {self.id}", user=self.user)
+        eventually(lambda: self.state() == "CANCELLED", 60, f"job {self.id} is cancelled")
+
     def wait_lines(self, count, timeout=60):
         eventually(lambda: len(self.output()) >= count, timeout, f"{count} lines of output of job {self.id}")
 

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from bed import TOP, counting, eventually
+from bed import TOP, Job, counting, eventually
 
 
 def commands(page):
@@ -35,11 +35,30 @@ class Typist:
         if "release" in command or "restart" in command:
             self.bed.sh("ctl", f"scontrol requeuehold {self.job.id}")
             eventually(lambda: self.job.state() == "PENDING" and self.job.field("Priority") == "0", 60, "the job is held")
+        if "--new" in command or "--checkpoint-from" in command:
+            return self.go_on_as_new(command, node)
         command = command.replace("812", str(self.job.id)).replace("n17", node).replace("tail -f", "tail")
         command = command.replace(f"{self.job.id}:7", f"{self.job.id}:{self.newest(node)}")
         if command.startswith("sbatch"):
             return self.submit_and_cancel(command)
         self.bed.sh(node if command.startswith("stasis") else "ctl", f"cd /home/alice && {command}", user=user)
+
+    def go_on_as_new(self, command, node):
+        """The new job is as good as any, and the old one is over."""
+        newest = self.newest(node)
+        if self.job.state() == "PENDING":
+            self.bed.sh("ctl", f"scontrol release {self.job.id}")
+            self.job.wait_running()
+        self.job.end_with_checkpoints()
+        command = command.replace("812:7", f"{self.job.id}:{newest}").replace("812", str(self.job.id))
+        answer = self.bed.sh(node if command.startswith("stasis") else "ctl", f"cd /home/alice && {command}", user="alice")
+        new = Job(self.bed, int(re.search(r"job (\d+)", answer)[1]))
+        eventually(lambda: "goes on from checkpoint" in self.said(new), 60, lambda: f"it goes on\n{new.trail()}\n{self.said(new)}")
+        new.cancel()
+        self.submit()
+
+    def said(self, job):
+        return self.bed.run("ctl", "cat", job.field("StdOut")).stdout
 
     def newest(self, node):
         shown = json.loads(self.bed.sh(node, f"stasis show --json {self.job.id}"))

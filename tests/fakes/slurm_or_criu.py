@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Stands for scontrol, squeue, sacct or criu: answers as it was told to, and writes down how it was called.
+"""Stands for scontrol, squeue, sacct, sbatch or criu: answers as it was told to, and writes down how it was called.
 
 It is started under those names from a directory that Fakes in tests/integration/programs.py made. Our programs start
 others with a clean environment, so what it has to say lies beside it:
 
   answers.json   [[arguments, answer]...]; the first one whose arguments are how the call begins is taken. An answer
                  has out, err, status and sleep, each with a default
-  calls.jsonl    a line per call: its name, arguments, environment, open descriptors and standard input
+  calls.jsonl    a line per call: its name, arguments, environment, open descriptors and, of sbatch, the script
 
 A call that nobody foresaw fails, so that no test passes by accident.
 """
@@ -38,6 +38,8 @@ def main():
         "environment": dict(os.environ),
         "descriptors": descriptors(),
     }
+    if name == "sbatch":
+        call["script"] = Path(arguments[-1]).read_text()
     with open(here / "calls.jsonl", "a") as calls:
         calls.write(json.dumps(call) + "\n")
     for expected, answer in json.loads((here / "answers.json").read_text()):

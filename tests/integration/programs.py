@@ -48,7 +48,7 @@ class Fakes:
         self.directory = directory
         self.answers = []
         directory.mkdir()
-        for name in ("scontrol", "squeue", "sacct", "criu"):
+        for name in ("scontrol", "squeue", "sacct", "sbatch", "criu"):
             # A copy, not a link: the program finds its answers beside itself.
             shutil.copy(FAKE, directory / name)
         # Other users' calls count as well.

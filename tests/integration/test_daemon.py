@@ -121,8 +121,10 @@ def test_a_capsule_that_criu_is_restoring_is_left_alone_until_it_is_done(site, s
         ({"partition": "preempt"}, "protect", {}),
         ({"partition": "preempt", "every": "off"}, "unprotected", {}),
         ({"every": "soon"}, "unprotected", {"reason": "bad_request"}),
+        ({"from": "811"}, "protect", {}),
+        ({"from": "811", "every": "off"}, "unprotected", {"reason": "bad_request"}),
     ],
-    ids=["asked", "not asked", "partition", "opted out", "nonsense"],
+    ids=["asked", "not asked", "partition", "opted out", "nonsense", "goes on from another", "and would not be protected"],
 )
 def test_a_task_is_protected_if_its_user_or_its_partition_wants_it(site, start_daemon, fields, verb, expected):
     site.configure("partitions:\n  preempt:\n    checkpoint_every: 1h\n")

@@ -358,6 +358,71 @@ def test_the_daemon_moves_no_checkpoints_of_a_job_that_may_start(site, slurm, da
     assert names(directory) == ["gen-000001", "gen-000002"]
 
 
+# --- restart --new
+
+SCRIPT = "#!/bin/bash\necho 100%; echo '$HOME'\n"
+
+
+@pytest.fixture
+def over(site, slurm):
+    """Job 812 of root ended at its time limit, with a checkpoint."""
+    more = "TimeLimit=00:10:00 NumNodes=1 NumTasks=1 WorkDir=/home/a b StdErr=/home/a/812.out StdOut=/home/a/812.out"
+    slurm.answer("scontrol", "--local", "-o", "show", "job", "812", out=shown(state="TIMEOUT", uid=0, user="root", more=more))
+    slurm.answer("scontrol", "write", "batch_script", "812", "-", out=SCRIPT)
+    slurm.answer("sbatch", out="900;testing\n", err="sbatch: stasis: note\n")
+    return publish(site, 812, 3, uid=0)
+
+
+def submitted(slurm):
+    return [call for call in slurm.calls() if call["name"] == "sbatch"]
+
+
+def test_restart_new_submits_the_old_script_with_what_it_had_asked_for(site, slurm, over):
+    done = site.stasis("restart", "812:3", "--new", "--", "--time=2-0", "-w", "n 7", env={"PATH": "/usr/bin", "RESULT_FOLDER": "/r"})
+    assert (done.returncode, done.stdout) == (0, "job 900: to go on from checkpoint 3 of job 812\n")
+    assert done.stderr == "sbatch: stasis: note\n"
+    (call,) = submitted(slurm)
+    kept = ["--job-name=a", "--partition=main", "--time=00:10:00", "--nodes=1", "--ntasks=1", "--chdir=/home/a b", "--output=/home/a/812.out"]
+    assert call["arguments"][:-1] == ["--parsable", *kept, "--time=2-0", "-w", "n 7", "--checkpoint-from=812:3"]
+    assert call["script"] == SCRIPT and call["environment"]["RESULT_FOLDER"] == "/r"
+    assert not os.path.exists(call["arguments"][-1]), "the copy of the script is gone"
+    assert names(over) == ["gen-000003"]
+    told = document(site.stasis("restart", "812", "--new", "--json"))
+    assert (told["job"], told["from"], told["checkpoint"]) == (900, 812, None)
+    assert "--checkpoint-from=812" in submitted(slurm)[1]["arguments"]
+
+
+def test_restart_new_submits_nothing_for_a_job_that_is_not_over_or_anothers(site, slurm, over):
+    for fields, sentence in (
+        ({"state": "RUNNING", "uid": 0, "user": "root"}, "is RUNNING, and both would write the same files"),
+        ({"state": "PENDING", "uid": 0, "user": "root"}, "is PENDING, and both"),
+        ({"state": "TIMEOUT", "uid": 1001}, "is not yours"),
+    ):
+        slurm.answer("scontrol", "--local", "-o", "show", "job", "812", out=shown(**fields))
+        done = site.stasis("restart", "812", "--new")
+        assert (done.returncode, done.stdout) == (1, "") and sentence in done.stderr
+    assert "has no checkpoint 9" in site.stasis("restart", "812:9", "--new").stderr
+    assert "no checkpoint of job 813" in site.stasis("restart", "813", "--new").stderr
+    assert submitted(slurm) == []
+
+
+def test_restart_new_says_what_to_type_when_slurm_has_forgotten_the_job(site, slurm):
+    publish(site, 814, 1, uid=0)
+    done = site.stasis("restart", "814:1", "--new")
+    assert done.returncode == 1
+    assert done.stderr.endswith("Submit it again, wherever it is: sbatch --checkpoint-from=814:1 SCRIPT\n")
+
+
+def test_restart_new_hands_on_what_sbatch_objects_to(site, slurm, over):
+    slurm.answer("sbatch", err="sbatch: error: invalid partition\n", status=1)
+    done = site.stasis("restart", "812", "--new")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "stasis: restart: sbatch: error: invalid partition\n")
+
+
+def test_options_for_sbatch_are_for_new_jobs(site, slurm, over):
+    assert site.stasis("restart", "812", "--", "--time=1").returncode == 2
+
+
 # --- how it looks
 
 

@@ -26,6 +26,11 @@ TEST(SlurmVariables, MeanToAShellWhatTheyAre) {
   EXPECT_EQ(lines({"SLURM_BAD NAME=1", "SLURM;ls=1", "SLURM_NO_VALUE"}), "");
 }
 
+TEST(SlurmVariables, DoNotHaveTheScriptsJobsGoOnFromWhereItDid) {
+  EXPECT_EQ(lines({"SLURM_JOB_ID=900", "SLURM_SPANK__SLURM_SPANK_OPTION_stasis_checkpoint_from=812:3"}),
+            "export SLURM_JOB_ID='900'\nSTASIS_CHECKPOINT_FROM='812:3'\n");
+}
+
 TEST(SlurmVariables, OfWhichThereAreTooManyAreNone) {
   EXPECT_EQ(lines({"SLURM_JOB_NAME=" + std::string(100, 'x')}, 100), "");
 }

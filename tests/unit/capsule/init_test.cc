@@ -23,9 +23,11 @@
 #include "common/message_socket.h"
 #include "common/paths.h"
 #include "common/protocol.h"
+#include "common/read_file.h"
 #include "common/task_facts.h"
 #include "tests/unit/capsule/process.h"
 #include "tests/unit/temp_directory.h"
+#include "tests/unit/wait_for.h"
 
 namespace stasis {
 namespace {
@@ -265,6 +267,27 @@ TEST_F(Capsule, StartsANewJobWithoutADaemonAndFindsOneLater) {
   EXPECT_EQ(hello.get("first_start"), "0");
   ASSERT_EQ(::kill(task->pid(), SIGUSR1), 0);
   EXPECT_EQ(task->wait(), 5 << 8);
+}
+
+TEST_F(Capsule, DoesNotStartAJobWithoutADaemonThatIsToGoOnFromAnother) {
+  facts.request.from = "811";
+  start("echo started");
+  // It has made all ready, found no daemon, and waits.
+  ASSERT_TRUE(wait_for([&] {
+    std::ifstream children("/proc/" + std::to_string(task->pid()) + "/task/" + std::to_string(task->pid()) +
+                           "/children");
+    std::string child;
+    children >> child;
+    const std::string status = read_file("/proc/" + child + "/status").value_or("");
+    return ::access(("/proc/" + child + "/root" + kCapsuleVariables).c_str(), F_OK) == 0 &&
+           status.find("State:\tS") != std::string::npos;
+  }));
+  listen();
+  accept();
+  EXPECT_EQ(hear().get("state"), "new");
+  say(Message(verb::kHold).add("text", "not now"));
+  EXPECT_EQ(task->rest(), "stasis: error: not now\n");
+  EXPECT_EQ(task->wait(), 1 << 8);
 }
 
 TEST_F(Capsule, DoesNotStartAJobThatIsHeld) {

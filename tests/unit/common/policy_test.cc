@@ -216,5 +216,41 @@ TEST(Policy, BadWordsAreRefusedWithTheGoodOnes) {
   EXPECT_EQ(decision.error().message, "--restore-failure: 'retry' is neither hold nor restart");
 }
 
+TEST(Policy, ProtectsAJobThatGoesOnFromAnothersCheckpointByThatAlone) {
+  ProtectionRequest request;
+  request.from = "812:3";
+  const Protection automatic = protection(decide(Policy(), request));
+  EXPECT_TRUE(automatic.automatic && automatic.interval > 0s);
+  EXPECT_EQ(protection(decide(protecting(), request)).interval, 30min);
+  request.option = "10m";
+  EXPECT_EQ(protection(decide(Policy(), request)).interval, 10min);
+}
+
+TEST(Policy, RefusesAJobThatGoesOnFromAnothersCheckpointAndWouldHaveNoneItself) {
+  ProtectionRequest request;
+  request.from = "812";
+  for (const Policy& policy : {Policy(), protecting()}) {
+    request.option = "off";
+    EXPECT_TRUE(
+        mentions(decide(policy, request).error().message, "--checkpoint-from: only a job that is checkpointed"));
+    request.option = "1h";
+    request.method = "signal:TERM";
+    EXPECT_TRUE(mentions(decide(policy, request).error().message, "leave --checkpoint-method out"));
+    request.method = "criu";
+    EXPECT_EQ(protection(decide(policy, request)).method, CheckpointMethod());
+    request.method.reset();
+  }
+  request.from = "812_7";
+  EXPECT_TRUE(mentions(decide(Policy(), request).error().message, "--checkpoint-from: '812_7'"));
+}
+
+TEST(Policy, HasAJobThatGoesOnFromAnothersCheckpointCheckpointedByCriuWhateverThePartitionDoes) {
+  Policy policy = protecting();
+  policy.checkpoint_method = parse_checkpoint_method("signal").value();
+  ProtectionRequest request;
+  request.from = "812";
+  EXPECT_EQ(protection(decide(policy, request)).method, CheckpointMethod());
+}
+
 }  // namespace
 }  // namespace stasis

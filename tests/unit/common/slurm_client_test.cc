@@ -109,6 +109,21 @@ TEST(JobInfo, HasTheStatesThatMatter) {
   }
 }
 
+TEST(JobInfo, IsOverInStatesThatAreEndsOnly) {
+  for (const char* state : {"FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "DEADLINE",
+                            "CANCELLED", "COMPLETED"}) {
+    JobInfo job;
+    job.state = state;
+    EXPECT_TRUE(job.over()) << state;
+  }
+  for (const char* state :
+       {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED", "RESIZING", "NEW_IN_SLURM_30"}) {
+    JobInfo job;
+    job.state = state;
+    EXPECT_FALSE(job.over()) << state;
+  }
+}
+
 TEST(JobInfo, OfARequeuedJobTellsHowOftenAndWhy) {
   const JobInfo job = parsed(
       with("Restarts=0", "Restarts=17",

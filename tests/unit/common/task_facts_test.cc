@@ -22,7 +22,7 @@ TaskFacts all_facts() {
   facts.node = "n1";
   facts.command = "/var/spool/slurmd/job00812/slurm_script";
   facts.shim = 4711;
-  facts.request = {"0-0:45", "2h", "yes", "signal:TERM", "/scratch/mine", "3", "/data:/more data", "restart"};
+  facts.request = {"0-0:45", "2h", "yes", "signal:TERM", "/scratch/mine", "3", "/data:/more data", "restart", "811:3"};
   return facts;
 }
 

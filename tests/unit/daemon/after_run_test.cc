@@ -281,8 +281,15 @@ TEST_F(AfterRun, OfAJobThatRunsAgainAlreadyLeavesItAlone) {
 }
 
 // It once was "runs again", and its checkpoints stayed for ever.
-TEST_F(AfterRun, OfAJobThatWasCancelledAfterItsRequeueRemovesItsCheckpoints) {
+// A new job may go on from there, whether this daemon had looked before the user cancelled or not.
+TEST_F(AfterRun, OfAJobThatWasCancelledAfterItsRequeueLeavesItsCheckpointsToTheJanitor) {
   slurm.jobs = {job("CANCELLED", 1)};
+  EXPECT_EQ(finish(), "kept for a while: the job was cancelled after its requeue");
+  EXPECT_TRUE(kept());
+}
+
+TEST_F(AfterRun, OfAJobThatHasEndedAfterItsRequeueRemovesItsCheckpoints) {
+  slurm.jobs = {job("COMPLETED", 1)};
   EXPECT_EQ(finish(), "checkpoints removed");
   EXPECT_FALSE(kept());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory of a real process on its way into a store. Criu is the test: it hands over pages, and what it says about them.
+// The memory of a real process on its way into a store. The test is criu: it hands over pages, and says what they are.
 #include "daemon/job_memory.h"
 
 #include <gtest/gtest.h>

@@ -55,7 +55,7 @@ TEST_F(Options, AreRegisteredWithHelp) {
     EXPECT_LE(option.name.size(), 75U);
   }
   EXPECT_EQ(names, (std::set<std::string>{"checkpoint-every", "requeue-on-ckpt", "checkpoint-method", "checkpoint-dir",
-                                          "checkpoint-keep", "checkpoint-with", "restore-failure"}));
+                                          "checkpoint-keep", "checkpoint-with", "restore-failure", "checkpoint-from"}));
 }
 
 TEST_F(Options, ThatSlurmDoesNotTakeAreReported) {
@@ -82,6 +82,7 @@ TEST_F(Options, AreKeptAsWritten) {
   for (const char* number : {"1", "2", "100"}) expect_taken("checkpoint-keep", number, &Request::keep, number);
   expect_taken("checkpoint-with", "/data:relative", &Request::with, "/data:relative");
   for (const char* word : {"hold", "restart"}) expect_taken("restore-failure", word, &Request::restore_failure, word);
+  for (const char* name : {"812", "812:3"}) expect_taken("checkpoint-from", name, &Request::from, name);
 }
 
 TEST_F(Options, OfTheLastOneCount) {
@@ -113,6 +114,26 @@ TEST_F(Options, WithBadValuesAreRefusedWithASentence) {
     expect_refused("restore-failure", word,
                    std::string("--restore-failure takes 'hold' or 'restart', not '") + word + "'");
   }
+  for (const char* name : {"", "last", "812:", "812:0"}) {
+    expect_refused("checkpoint-from", name,
+                   std::string("--checkpoint-from: '") + name + "' is neither a job's number nor JOB:CHECKPOINT");
+  }
+  expect_refused("checkpoint-from", "812_7", "which has a job number of its own");
+}
+
+TEST_F(Options, ThatCannotBeHadTogetherAreRefusedWhicheverIsSaidFirst) {
+  const auto refused = [](const char* option, const char* value, const char* then, const char* its) {
+    return in_child([&] {
+      return fake_slurm().say(option, value) == ESPANK_SUCCESS && fake_slurm().say(then, its) == ESPANK_BAD_ARG &&
+             fake_slurm().errors.size() == 1 && fake_slurm().errors[0].find("--checkpoint-from") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(refused("checkpoint-from", "812", "checkpoint-every", "off"));
+  EXPECT_TRUE(refused("checkpoint-every", "off", "checkpoint-from", "812"));
+  EXPECT_TRUE(refused("checkpoint-method", "signal:TERM", "checkpoint-from", "812"));
+  EXPECT_TRUE(refused("checkpoint-from", "812", "checkpoint-method", "auto"));
+  EXPECT_FALSE(refused("checkpoint-from", "812", "checkpoint-method", "criu"));
+  EXPECT_FALSE(refused("checkpoint-from", "812", "checkpoint-every", "1h"));
 }
 
 TEST_F(Options, MayHoldWhatPrintfWouldRead) { expect_refused("restore-failure", "%s%n", "not '%s%n'"); }
@@ -148,6 +169,10 @@ TEST_F(Options, AskForAppendAndRequeueOnlyWhereTheJobIsSubmitted) {
     return ::getenv("SBATCH_OPEN_MODE") != nullptr && ::getenv("SBATCH_REQUEUE") != nullptr;
   };
   EXPECT_TRUE(in_child([&] { return lent_by("45", false); }));
+  EXPECT_TRUE(in_child([] {
+    fake_slurm().say("checkpoint-from", "812");
+    return ::getenv("SBATCH_OPEN_MODE") != nullptr && ::getenv("SBATCH_REQUEUE") != nullptr;
+  }));
   EXPECT_TRUE(in_child([&] { return !lent_by("45", true); }));
   EXPECT_TRUE(in_child([&] { return !lent_by("off", false); }));
   EXPECT_TRUE(in_child([&] { return !lent_by("soon", false); }));

@@ -41,7 +41,13 @@ void print_environment() {
   register_options(nullptr);
   before_options();
   // An #SBATCH line, which sbatch reads before its environment.
-  if (*said != '\0') fake_slurm().say("checkpoint-every", said);
+  const std::string text = said;
+  if (text.starts_with("from=")) {
+    (void)fake_slurm().say("checkpoint-from", said + 5);
+  } else if (!text.empty()) {
+    (void)fake_slurm().say("checkpoint-every", said);
+  }
+  for (const auto& line : fake_slurm().errors) (void)!::write(1, (line + "\n").data(), line.size() + 1);
   for (const auto& line : fake_slurm().log) (void)!::write(1, (line + "\n").data(), line.size() + 1);
   print_environment();
   after_options();
@@ -270,6 +276,24 @@ TEST_F(Submit, LetsASrunOfAJobRunWhateverItsScriptSays) {
   EXPECT_EQ(lent({"srun", "hostname"}, {"SLURM_CHECKPOINT=45", "SLURM_JOB_ID=812"}),
             Strings{std::string(kEvery) + "45"});
   EXPECT_EQ(lent({"srun", "hostname"}, {"SLURM_CHECKPOINT=soon"}), Strings{std::string(kEvery) + "soon"});
+}
+
+TEST_F(Submit, AsksForAppendAndRequeueForAJobThatGoesOnFromAnother) {
+  EXPECT_EQ(lent({"sbatch", "--checkpoint-from=812", "job.sh"}), append_and_requeue);
+  EXPECT_EQ(lent({"sbatch", "--checkpoint-f", "812", "job.sh"}), append_and_requeue);
+  EXPECT_EQ(lent({"sbatch", "job.sh"}, {"SBATCH_CHECKPOINT_FROM=812"}),
+            append_and_requeue + Strings{"SLURM_SPANK__SLURM_SPANK_OPTION_stasis_checkpoint_from=812"});
+}
+
+TEST_F(Submit, TakesNoCheckpointOfAnotherJobForAStepOrAnAllocation) {
+  for (const char* program : {"srun", "salloc"}) {
+    const Strings words = lent({program, "--checkpoint-from=812", "hostname"}, {}, "from=812");
+    ASSERT_EQ(words.size(), 1U);
+    EXPECT_EQ(words[0], "--checkpoint-from is for batch scripts: sbatch --checkpoint-from=812 SCRIPT");
+    EXPECT_EQ(lent({program, "hostname"}, {"SRUN_CHECKPOINT_FROM=812", "SALLOC_CHECKPOINT_FROM=812"}), Strings());
+  }
+  // Slurm hands the script's options to its srun commands.
+  EXPECT_EQ(lent({"srun", "hostname"}, {"SLURM_JOB_ID=900"}, "from=812"), Strings());
 }
 
 TEST_F(Submit, IsNotConfusedByWhatIsNoScript) {
