@@ -20,7 +20,7 @@
 namespace stasis {
 
 Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, int images, int lock,
-                         ImageStreams::PageTaker take_pages) {
+                         PageQueue::Take take_pages) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(errno_error("socketpair", errno));
   UniqueFd ours(pair[0]);
@@ -64,7 +64,7 @@ Result<void> Dump::wait_frozen(Deadline deadline) {
     if (criu_was_out_of_space(reason)) return fail(ErrorKind::no_space, reason);
     return fail(WIFEXITED(status) ? ErrorKind::unsupported : ErrorKind::failed, reason);
   }
-  return {};
+  return streams_->finish();
 }
 
 Result<void> Dump::release() {

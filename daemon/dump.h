@@ -22,7 +22,7 @@ class Dump {
  public:
   // Starts criu on the run's tree. `lock` is inherited by it.
   static Result<Dump> start(const Run& run, const Config& config, bool leave_running, int images, int lock,
-                            ImageStreams::PageTaker take_pages);
+                            PageQueue::Take take_pages);
 
   Dump(Dump&& other) noexcept
       : criu_(std::exchange(other.criu_, -1)),

@@ -23,7 +23,6 @@ constexpr std::uint32_t kLongestAnnouncement = 4096;
 // are taken. Who may not exceed fs.pipe-max-size has what that is by default.
 constexpr int kPagesPipe = 1 << 24;
 constexpr int kPipeForAnyone = 1 << 20;
-// Stays in a processor's cache.
 constexpr std::size_t kAtOnce = 1 << 18;
 
 // Criu writes each announcement in a go: once the first byte is there, the rest is.
@@ -66,7 +65,7 @@ bool is_plain_name(const std::string& name) {
 
 }  // namespace
 
-Result<ImageStreams> ImageStreams::listen(int images, PageTaker take_pages) {
+Result<ImageStreams> ImageStreams::listen(int images, PageQueue::Take take_pages) {
   UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener) return fail(errno_error("socket", errno));
   sockaddr_un address{};
@@ -127,8 +126,8 @@ Result<void> ImageStreams::take_announcement() {
     if (::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe) < 0) {
       (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPipeForAnyone);
     }
-    stream.buffer.resize(kAtOnce);
-    STASIS_TRY(take_pages_(stream.name, nullptr, 0));
+    stream.buffer = pages_->buffer();
+    STASIS_TRY(pages_->put(stream.name, pages_->buffer(), 0));
   } else {
     stream.file =
         UniqueFd(::openat(images_, stream.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -154,10 +153,12 @@ Result<bool> ImageStreams::take_pages(Stream& stream) {
   if (got == 0 && stream.buffered != 0) return fail(ErrorKind::lost, stream.name + " is not made of whole pages");
   stream.buffered += static_cast<std::size_t>(got);
   const std::size_t pages = stream.buffered / kPageSize;
-  if (pages > 0) STASIS_TRY(take_pages_(stream.name, data, pages));
+  if (pages == 0) return got != 0;
   stream.buffered %= kPageSize;
-  std::memmove(data, data + pages * kPageSize, stream.buffered);
-  return got != 0;
+  std::vector<char> next = pages_->buffer();
+  std::memcpy(next.data(), data + pages * kPageSize, stream.buffered);
+  STASIS_TRY(pages_->put(stream.name, std::exchange(stream.buffer, std::move(next)), pages));
+  return true;
 }
 
 Result<void> ImageStreams::take() {

@@ -8,23 +8,21 @@
 
 #include <poll.h>
 
-#include <functional>
 #include <list>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "daemon/page_queue.h"
 
 namespace stasis {
 
 class ImageStreams {
  public:
-  // The next pages of an image ("pages-1.img"); at its beginning none at all.
-  using PageTaker = std::function<Result<void>(const std::string& image, const char* pages, std::size_t count)>;
-
-  // Listens where criu will look for it. The directory outlives this.
-  static Result<ImageStreams> listen(int images, PageTaker take_pages);
+  // Listens where criu will look for it. The directory outlives this. `take_pages` is called by another thread.
+  static Result<ImageStreams> listen(int images, PageQueue::Take take_pages);
 
   // What to wait for, in any order.
   std::vector<pollfd> waits() const;
@@ -32,6 +30,8 @@ class ImageStreams {
   Result<void> take();
   // Every image that was announced has come to its end.
   bool idle() const;
+  // And all pages have been taken.
+  Result<void> finish() { return pages_->finish(); }
 
  private:
   struct Stream {
@@ -42,8 +42,8 @@ class ImageStreams {
     std::size_t buffered = 0;
   };
 
-  ImageStreams(int images, UniqueFd listener, PageTaker take_pages)
-      : images_(images), listener_(std::move(listener)), take_pages_(std::move(take_pages)) {}
+  ImageStreams(int images, UniqueFd listener, PageQueue::Take take_pages)
+      : images_(images), listener_(std::move(listener)), pages_(std::make_unique<PageQueue>(std::move(take_pages))) {}
   Result<void> accept_criu();
   Result<void> take_announcement();
   Result<bool> take_some(Stream& stream);
@@ -52,7 +52,7 @@ class ImageStreams {
   int images_;
   UniqueFd listener_;
   UniqueFd criu_;
-  PageTaker take_pages_;
+  std::unique_ptr<PageQueue> pages_;
   std::list<Stream> streams_;
 };
 

@@ -21,6 +21,8 @@ namespace {
 // As many as still leave most of a node to its jobs.
 constexpr int kThreads = 4;
 constexpr std::size_t kLearnedAtOnce = 256;
+// A program that compiles itself may have a lot of them.
+constexpr std::size_t kCorrectedAtOnce = 2048;
 // Each is a file to be kept and opened; and what they hold in vain is bounded, as a half of each at most is.
 constexpr std::size_t kMostPageFiles = 16;
 
@@ -144,6 +146,9 @@ Result<void> JobMemory::correct(const CapsuleProcess& process, const std::string
         std::string& page = pages[at + first + i];
         page.resize(kPageSize);
         STASIS_TRY(memory.read(range.address + (first + i) * kPageSize, page.size(), page.data()));
+        if (pages.size() < kCorrectedAtOnce) continue;
+        STASIS_TRY(capture_->correct(map.image, pages));
+        pages.clear();
       }
     }
     at += range.pages;

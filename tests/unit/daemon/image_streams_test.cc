@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -28,6 +29,7 @@ class ImageStreamsTest : public ::testing::Test {
   ImageStreamsTest() {
     auto listening = ImageStreams::listen(
         opened_.get(), [this](const std::string& image, const char* pages, std::size_t count) -> Result<void> {
+          const std::lock_guard lock(guard_);
           pages_[image].append(count == 0 ? "" : pages, count * kPageSize);
           return {};
         });
@@ -72,11 +74,17 @@ class ImageStreamsTest : public ::testing::Test {
   Result<void> take_all() {
     Result<void> taken;
     wait_for([&] { return !(taken = streams_->take()) || streams_->idle(); });
-    return taken;
+    return taken ? streams_->finish() : taken;
+  }
+
+  std::size_t size_of(const std::string& image) {
+    const std::lock_guard lock(guard_);
+    return pages_[image].size();
   }
 
   TempDirectory directory_;
   UniqueFd opened_{::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  std::mutex guard_;
   std::map<std::string, std::string> pages_;
   std::optional<ImageStreams> streams_;
   UniqueFd criu_;
@@ -101,7 +109,7 @@ TEST_F(ImageStreamsTest, PagesAreHandedOn) {
   UniqueFd pipe = announce("pages-1.img");
   // In pieces that are none.
   ASSERT_EQ(::write(pipe.get(), pages.data(), kPageSize + 100), static_cast<ssize_t>(kPageSize + 100));
-  EXPECT_TRUE(wait_for([&] { return streams_->take() && pages_["pages-1.img"].size() == kPageSize; }));
+  EXPECT_TRUE(wait_for([&] { return streams_->take() && size_of("pages-1.img") == kPageSize; }));
   ASSERT_EQ(::write(pipe.get(), pages.data() + kPageSize + 100, 2 * kPageSize - 100),
             static_cast<ssize_t>(2 * kPageSize - 100));
   pipe.reset();

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/page_queue.h"
+
+#include <utility>
+
+#include "common/page_index.h"
+
+namespace stasis {
+namespace {
+
+// 16 MiB.
+constexpr std::size_t kBuffers = 64;
+
+}  // namespace
+
+PageQueue::PageQueue(Take take) : take_(std::move(take)), free_(kBuffers) {
+  thread_ = std::thread([this] { work(); });
+}
+
+PageQueue::~PageQueue() {
+  {
+    const std::lock_guard lock(guard_);
+    over_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void PageQueue::work() {
+  std::unique_lock lock(guard_);
+  while (true) {
+    changed_.wait(lock, [this] { return over_ || !waiting_.empty(); });
+    if (over_) return;
+    Batch batch = std::move(waiting_.front());
+    waiting_.pop_front();
+    busy_ = true;
+    if (!error_) {
+      lock.unlock();
+      const auto taken = take_(batch.image, batch.pages.data(), batch.count);
+      lock.lock();
+      if (!taken) error_ = taken.error();
+    }
+    busy_ = false;
+    free_.push_back(std::move(batch.pages));
+    changed_.notify_all();
+  }
+}
+
+std::vector<char> PageQueue::buffer() {
+  std::unique_lock lock(guard_);
+  changed_.wait(lock, [this] { return !free_.empty(); });
+  std::vector<char> buffer = std::move(free_.back());
+  free_.pop_back();
+  lock.unlock();
+  buffer.resize(kBufferPages * kPageSize);
+  return buffer;
+}
+
+Result<void> PageQueue::outcome() const {
+  if (error_) return fail(*error_);
+  return {};
+}
+
+Result<void> PageQueue::put(const std::string& image, std::vector<char> pages, std::size_t count) {
+  {
+    const std::lock_guard lock(guard_);
+    STASIS_TRY(outcome());
+    waiting_.push_back({image, std::move(pages), count});
+  }
+  changed_.notify_all();
+  return {};
+}
+
+Result<void> PageQueue::finish() {
+  std::unique_lock lock(guard_);
+  changed_.wait(lock, [this] { return waiting_.empty() && !busy_; });
+  return outcome();
+}
+
+}  // namespace stasis
