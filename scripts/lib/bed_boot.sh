@@ -19,4 +19,4 @@ hostname stasis-bed
 printf '%s %s\n' "$pid" "$start" >"$state/bed.new"
 mv "$state/bed.new" "$state/bed"
 # The first process reaps what nodes leave behind.
-exec "$state/root/usr/bin/tini-static" -- sleep infinity
+exec chroot "$state/root" /usr/bin/tini -- sleep infinity

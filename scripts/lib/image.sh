@@ -5,10 +5,10 @@
 # of that image with more programs in it, kept beside it: see image_programs.sh.
 # shellcheck shell=bash
 
-# hash_of FILE...
+# hash_of FILE...: of them and the release
 hash_of() {
   local sum
-  sum=$(cat -- "$@" | sha256sum)
+  sum=$({ printf '%s\n' "$debian_suite" && cat -- "$@"; } | sha256sum)
   printf '%s\n' "${sum:0:12}"
 }
 

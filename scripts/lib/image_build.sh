@@ -2,8 +2,8 @@
 # image_build.sh TARGET MIRROR - makes the test bed's root at TARGET. Run by image.sh, in a mount namespace of its own,
 # so that whatever ends it, no mount stays behind.
 . "$(dirname -- "$0")/common.sh"
-. "$top/scripts/lib/image_recipe.sh"
 . "$top/scripts/lib/vm_debian.sh"
+. "$top/scripts/lib/image_recipe.sh"
 
 root=$1
 mirror=$2
@@ -28,6 +28,11 @@ base_system() {
 
 # The next release is there for CRIU and what CRIU needs, and for nothing else.
 criu() {
+  if [ "$debian_suite" != trixie ]; then
+    in_root apt-get -q -y -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Acquire::Languages=none update
+    in_root apt-get -q -y -o Acquire::Retries=3 -o Dpkg::Options::=--force-unsafe-io install --no-install-recommends criu
+    return
+  fi
   # A mirror frozen at some day serves the next release with an index that has run out, signed all the same.
   printf 'deb %s %s main\n' "$mirror" "$debian_suite" >"$root/etc/apt/sources.list"
   printf 'deb [check-valid-until=no] %s %s main\n' "$mirror" "$image_next_suite" >>"$root/etc/apt/sources.list"

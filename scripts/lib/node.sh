@@ -135,5 +135,5 @@ node_exec() {
   exec nsenter -t "$pid" -m -u -i -n -p -C --no-fork -- /usr/bin/env -i -C "$home" \
     HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash TERM="${TERM:-dumb}" LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    /usr/bin/tini-static -s -- "${as[@]}" "$@"
+    /usr/bin/tini -s -- "${as[@]}" "$@"
 }

@@ -110,4 +110,4 @@ mv "/run/old$state/nodes/$name/node.new" "/run/old$state/nodes/$name/node"
 umount -l /run/old
 rmdir /run/old
 exec /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root \
-  /usr/bin/tini-static -s -- /bin/bash /etc/slurm/services.sh "$name"
+  /usr/bin/tini -s -- /bin/bash /etc/slurm/services.sh "$name"

@@ -40,7 +40,7 @@ ctl)
   chown slurm:slurm /run/slurmctld /run/slurmdbd /var/spool/slurmctld
   touch /var/log/slurmctld.log /var/log/slurmdbd.log
   chown slurm:slurm /var/log/slurmctld.log /var/log/slurmdbd.log
-  service mariadb 'exec mariadbd --user=mysql'
+  service mariadb 'exec mariadbd --user=mysql --datadir=/var/lib/mysql'
   service slurmdbd 'until [ -S /run/mysqld/mysqld.sock ]; do sleep 0.1; done; exec chpst -u slurm:slurm slurmdbd -D'
   service slurmctld 'exec chpst -u slurm:slurm slurmctld -D'
   ;;

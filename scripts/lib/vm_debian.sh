@@ -4,7 +4,8 @@
 # killed half-way.
 # shellcheck shell=bash
 
-debian_suite=trixie
+# The release of all of a test bed.
+debian_suite=${STASIS_BED_SUITE:-trixie}
 
 # debian_root DIR MIRROR VARIANT PACKAGE...: a Debian with these packages. VARIANT is mmdebstrap's: minbase for a root
 # to live in, extract for files alone.
@@ -13,9 +14,11 @@ debian_root() {
   shift 3
   packages=$(printf '%s,' "$@")
   eval "$(apt-config shell proxy Acquire::http::Proxy)"
+  # A mirror frozen at some day serves a release that is not out yet with an index that has run out, signed all the same.
   # INITRD=No: Debian's own initrd would be made for nothing, the image has a smaller one.
   INITRD=No mmdebstrap --quiet --mode=root --variant="$variant" --include="${packages%,}" \
     ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} --aptopt='Acquire::Retries "3"' \
+    --aptopt="Acquire::Check-Valid-Until \"$([ "$debian_suite" = trixie ] && echo true || echo false)\"" \
     --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' "$debian_suite" "$target" "$mirror"

@@ -14,7 +14,7 @@ builder_packages() {
     "$top/packaging/debian/control"
 }
 builder_dir() {
-  printf '%s/builder-%s\n' "$vm_cache" "$(builder_packages | cat - "$top/scripts/lib/vm_debian.sh" | sha256sum | cut -c1-12)"
+  printf '%s/builder-%s\n' "$vm_cache" "$({ printf '%s\n' "$debian_suite" && builder_packages | cat - "$top/scripts/lib/vm_debian.sh"; } | sha256sum | cut -c1-12)"
 }
 
 builder_ensure() {

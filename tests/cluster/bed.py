@@ -3,6 +3,7 @@
 Nothing here waits for a fixed time: eventually() polls until a deadline and says what it waited for in vain.
 """
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 CLUSTER = TOP / "scripts" / "cluster"
 DAEMON_LOG = "/var/log/stasisd.log"
+# Lines in a job's output that are ours, or slurmstepd's about its end: "slurmstepd-n1: error: *** JOB 7 ON ..." up to Slurm
+# 25, and the time in the place of the name since.
+OTHERS_LINES = r"^stasis: \|^slurmstepd\|^\[[0-9T:.-]*] error: \*\*\* "
+NOT_ITS_OWN = re.compile(r"stasis: |slurmstepd|\[[0-9T:.-]*\] error: \*\*\* ")
 
 
 class Failed(Exception):
@@ -128,7 +133,7 @@ class Job:
     def output(self):
         """Without what Stasis and Slurm say in it."""
         lines = self.raw_output().splitlines()
-        return [line for line in lines if not line.startswith(("stasis: ", "slurmstepd-"))]
+        return [line for line in lines if not NOT_ITS_OWN.match(line)]
 
     def checkpoints(self):
         """How many checkpoints Slurm's record of the job tells of."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bed import counting, eventually
+from bed import OTHERS_LINES, counting, eventually
 
 
 def test_interval_alone_lets_the_job_run_on(bed, same_as_undisturbed):
@@ -93,7 +93,7 @@ def test_array_of_ten_two_at_a_time(bed):
     job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt", "--array=1-10%2", "-o", "array-%A-%a.out")
     eventually(lambda: bed.sh("ctl", "squeue -h -u alice") == "", 240, "the whole array is done")
     for task in range(1, 11):
-        text = bed.sh("ctl", f"grep -v '^stasis: \\|^slurmstepd' /home/alice/array-{job.id}-{task}.out")
+        text = bed.sh("ctl", f"grep -v '{OTHERS_LINES}' /home/alice/array-{job.id}-{task}.out")
         assert text.splitlines() == [f"{task} {i}" for i in range(1, 13)]
     states = bed.sh("ctl", f"sacct -n -X -P -j {job.id} -o state").split()
     assert states == ["COMPLETED"] * 10

@@ -1,6 +1,7 @@
 """The bed of virtual machines, as tests see it: scripts/vmcluster with results, and waiting with a deadline."""
 
 import pathlib
+import re
 import shlex
 import subprocess
 import time
@@ -10,6 +11,9 @@ VMCLUSTER = TOP / "scripts" / "vmcluster"
 
 # No single command on a machine takes longer, however slow and busy the emulation is.
 COMMAND_SECONDS = 120
+
+# Lines in a job's output that are ours, or slurmstepd's about its end: with its name up to Slurm 25, with the time since.
+NOT_ITS_OWN = re.compile(r"stasis: |slurmstepd|\[[0-9T:.-]*\] error: \*\*\* ")
 
 
 def vmcluster(*args, env=None, seconds=900, **options):

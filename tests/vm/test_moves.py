@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from bed import vmcluster, wait_for
+from bed import NOT_ITS_OWN, vmcluster, wait_for
 
 COUNTING = """
 sum=start
@@ -63,7 +63,7 @@ class Moving:
 
     def output(self):
         """Without what Stasis and Slurm say in it."""
-        return [line for line in self.raw_output().splitlines() if not line.startswith(("stasis: ", "slurmstepd-"))]
+        return [line for line in self.raw_output().splitlines() if not NOT_ITS_OWN.match(line)]
 
     def running_on(self, restarts=0, seconds=240):
         """The node it runs on, once it has been requeued that often."""
