@@ -92,7 +92,19 @@ Result<std::unique_ptr<JobMemory>> JobMemory::open(const Run& run, const Config&
   return job;
 }
 
+// More than a quarter at the last checkpoint, or this is the first.
+bool JobMemory::much_is_new() const {
+  if (previous_manifest_ == nullptr) return true;
+  std::uint64_t all = 0, new_pages = 0;
+  for (const auto& image : previous_.images) all += image.pages();
+  const auto newest = previous_.files.find(previous_manifest_->number);
+  if (newest == previous_.files.end()) return false;
+  for (const auto& block : newest->second) new_pages += block.pages;
+  return new_pages > all / 4;
+}
+
 void JobMemory::learn(const std::vector<CapsuleProcess>& tree) {
+  if (!much_is_new()) return;
   std::vector<char> buffer(kLearnedAtOnce * kPageSize);
   for (const auto& process : tree) {
     const auto memory = ProcessMemory::open(process);

@@ -26,7 +26,7 @@ class JobMemory {
                                                  std::uint32_t number, int images, std::uint64_t memory);
 
   // The tree runs: stores what it has in memory now, so that little is new when it stands still. What cannot be read
-  // is left for then.
+  // is left for then; and nothing is read where little was new the last time, for that costs more than it spares.
   void learn(const std::vector<CapsuleProcess>& tree);
   // The tree stands still: the next pages of an image, as criu hands them over.
   Result<void> add_pages(const std::string& image, const char* pages, std::size_t count);
@@ -41,6 +41,7 @@ class JobMemory {
  private:
   JobMemory(PageIndex index, PageMap previous, const Manifest* manifest, int images)
       : index_(std::move(index)), previous_(std::move(previous)), previous_manifest_(manifest), images_(images) {}
+  bool much_is_new() const;
   Result<void> correct(const CapsuleProcess& process, const std::string& pagemap);
 
   PageIndex index_;
