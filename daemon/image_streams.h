@@ -26,7 +26,7 @@ class ImageStreams {
 
   // What to wait for, in any order.
   std::vector<pollfd> waits() const;
-  // Takes all that is there, without waiting.
+  // Takes what is there, without waiting for more of it. After a failure, here or in finish(), the dump is worth nothing.
   Result<void> take();
   // Every image that was announced has come to its end.
   bool idle() const;

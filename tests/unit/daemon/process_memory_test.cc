@@ -45,6 +45,12 @@ class ProcessMemoryTest : public ::testing::Test {
   std::uint64_t address(std::size_t page) const { return reinterpret_cast<std::uint64_t>(memory_) + page * kPageSize; }
   CapsuleProcess process() const { return {child_, child_, 0}; }
 
+  static bool contain(const std::vector<MemoryRange>& ranges, std::uint64_t at) {
+    return std::any_of(ranges.begin(), ranges.end(), [at](const MemoryRange& range) {
+      return range.address <= at && at < range.address + range.pages * kPageSize;
+    });
+  }
+
   char* memory_ = nullptr;
   pid_t child_ = -1;
 };
@@ -64,11 +70,7 @@ TEST_F(ProcessMemoryTest, ItsOwnPagesAreThoseItHasWritten) {
   const auto memory = ProcessMemory::open(process());
   const auto ranges = memory->own_pages();
   ASSERT_TRUE(ranges) << ranges.error().message;
-  const auto has = [&](std::size_t page) {
-    return std::any_of(ranges->begin(), ranges->end(), [&](const MemoryRange& range) {
-      return range.address <= address(page) && address(page) < range.address + range.pages * kPageSize;
-    });
-  };
+  const auto has = [&](std::size_t page) { return contain(*ranges, address(page)); };
   EXPECT_TRUE(has(2));
   EXPECT_TRUE(has(3));
   EXPECT_FALSE(has(4));
@@ -80,14 +82,9 @@ TEST_F(ProcessMemoryTest, WhatCanBeExecutedIsAmongThem) {
   const auto memory = ProcessMemory::open(process());
   const auto ranges = memory->executable();
   ASSERT_TRUE(ranges) << ranges.error().message;
-  const auto has = [&](std::uint64_t at) {
-    return std::any_of(ranges->begin(), ranges->end(), [&](const MemoryRange& range) {
-      return range.address <= at && at < range.address + range.pages * kPageSize;
-    });
-  };
   // The child has the same program in the same place.
-  EXPECT_TRUE(has(reinterpret_cast<std::uint64_t>(&ProcessMemory::open)));
-  EXPECT_FALSE(has(address(2)));
+  EXPECT_TRUE(contain(*ranges, reinterpret_cast<std::uint64_t>(&ProcessMemory::open)));
+  EXPECT_FALSE(contain(*ranges, address(2)));
 }
 
 TEST_F(ProcessMemoryTest, OfAProcessThatHasEndedIsNoOnesElse) {
