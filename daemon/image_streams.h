@@ -26,7 +26,8 @@ class ImageStreams {
 
   // What to wait for, in any order.
   std::vector<pollfd> waits() const;
-  // Takes what is there, without waiting for more of it. After a failure, here or in finish(), the dump is worth nothing.
+  // Takes what is there, without waiting for more of it. After a failure, here or in finish(), the dump is worth
+  // nothing.
   Result<void> take();
   // Every image that was announced has come to its end.
   bool idle() const;
