@@ -61,7 +61,7 @@ constexpr Known kKnown[] = {
     {"has bad build-ID",
      "that file was another one where the job was: programs and libraries have to be the same on all nodes"},
     {"has bad mode", "that file's permissions have changed since the checkpoint"},
-    {"Can't bind inet socket", "another program on this node has that port"},
+    {"Can't bind inet socket", "a program on this node has that port, or had it a minute ago"},
     {"couldn't find ifindex", "this node has no network interface of that name"},
     {"on restore: No such file or directory",
      "that file is not there: only what is on shared storage is the same on all nodes"},

@@ -2,9 +2,7 @@
 #include "daemon/connections.h"
 
 #include <arpa/inet.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -13,14 +11,12 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <map>
-#include <optional>
 #include <set>
 #include <sstream>
 
 #include "common/read_file.h"
-#include "common/unique_fd.h"
+#include "daemon/sock_diag.h"
 
 namespace stasis {
 namespace {
@@ -50,31 +46,10 @@ struct UnixSocket {
   bool connected = false;  // and not of datagrams
 };
 
-// Netlink's boxes: a length, a type, what is in it, and padding up to the next multiple of four.
-template <class Header, class Length, class Visit>
-void each_box(std::string_view bytes, Length Header::*length, Visit visit) {
-  while (bytes.size() >= sizeof(Header)) {
-    Header header{};
-    std::memcpy(&header, bytes.data(), sizeof header);
-    const std::size_t size = header.*length;
-    if (size < sizeof header || size > bytes.size()) return;
-    if (!visit(header, bytes.substr(sizeof header, size - sizeof header))) return;
-    bytes.remove_prefix(std::min(bytes.size(), (size + 3) & ~std::size_t{3}));
-  }
-}
-
-template <class Value>
-std::optional<Value> value_at_front(std::string_view bytes) {
-  if (bytes.size() < sizeof(Value)) return std::nullopt;
-  Value value{};
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
-}
-
 UnixSocket unix_socket_of(const unix_diag_msg& answer, std::string_view attributes) {
   UnixSocket socket;
   socket.connected = answer.udiag_type != SOCK_DGRAM;
-  each_box(attributes, &rtattr::rta_len, [&](const rtattr& attribute, std::string_view value) {
+  each_netlink_box(attributes, &rtattr::rta_len, [&](const rtattr& attribute, std::string_view value) {
     if (attribute.rta_type == UNIX_DIAG_PEER) {
       socket.peer = value_at_front<std::uint32_t>(value).value_or(0);
     } else if (attribute.rta_type == UNIX_DIAG_NAME) {
@@ -91,31 +66,14 @@ UnixSocket unix_socket_of(const unix_diag_msg& answer, std::string_view attribut
 // Every Unix socket of this network namespace.
 std::map<ino_t, UnixSocket> unix_sockets() {
   std::map<ino_t, UnixSocket> found;
-  const UniqueFd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  struct {
-    nlmsghdr header;
-    unix_diag_req request;
-  } question{};
-  question.header.nlmsg_len = sizeof question;
-  question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  question.request.sdiag_family = AF_UNIX;
-  question.request.udiag_states = ~0U;
-  question.request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER;
-  if (!netlink || ::send(netlink.get(), &question, sizeof question, 0) < 0) return found;
-  std::array<char, 32768> buffer{};
-  bool more = true;
-  while (more) {
-    const ssize_t received = ::recv(netlink.get(), buffer.data(), buffer.size(), 0);
-    if (received <= 0) break;
-    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(received));
-    each_box(bytes, &nlmsghdr::nlmsg_len, [&](const nlmsghdr& header, std::string_view message) {
-      more = header.nlmsg_type == SOCK_DIAG_BY_FAMILY;
-      const auto answer = value_at_front<unix_diag_msg>(message);
-      if (more && answer) found[answer->udiag_ino] = unix_socket_of(*answer, message.substr(sizeof *answer));
-      return more;
-    });
-  }
+  unix_diag_req request{};
+  request.sdiag_family = AF_UNIX;
+  request.udiag_states = ~0U;
+  request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER;
+  each_socket({reinterpret_cast<const char*>(&request), sizeof request}, [&](std::string_view message) {
+    const auto answer = value_at_front<unix_diag_msg>(message);
+    if (answer) found[answer->udiag_ino] = unix_socket_of(*answer, message.substr(sizeof *answer));
+  });
   return found;
 }
 

@@ -11,8 +11,12 @@ guest_packages=(
   # what jobs and those who look after them use
   python3 strace less attr busybox-static
   # what our own packages depend on: the machines have no network to fetch it from
-  libfmt10 libyaml-cpp0.8 libprotobuf-lite32t64 libzstd1 libssl3t64 libcap2
+  libprotobuf-lite32t64 libzstd1 libssl3t64 libcap2
 )
+case $debian_suite in
+trixie) guest_packages+=(libfmt10 libyaml-cpp0.8) ;;
+*) guest_packages+=(libfmt11 libyaml-cpp0.9) ;;
+esac
 
 # In the order of loading; ext4 and PCI are built in.
 guest_boot_modules=(drivers/block/virtio_blk net/core/failover drivers/net/net_failover drivers/net/virtio_net)

@@ -60,6 +60,37 @@ def test_connections_within_a_job_move_along(bed, same_as_undisturbed, kind):
     assert "outside of the job" not in job.raw_output()
 
 
+# A server that closes its first connection first, so that its port is not free for a minute after that on the node where
+# it was, and then talks over a second one.
+CLOSED_ONE = """#!/usr/bin/env python3
+import socket, time
+server = socket.socket({family})
+server.bind(("{host}", 0))
+server.listen()
+for number in range(2):
+    client = socket.socket({family})
+    client.connect(server.getsockname())
+    peer, _ = server.accept()
+    if number == 0:
+        peer.close()
+        assert client.recv(1) == b""
+        client.close()
+for step in range(40):
+    client.sendall(b"%d\\n" % step)
+    print(peer.recv(100).decode().strip(), flush=True)
+    time.sleep(0.25)
+"""
+
+
+@pytest.mark.parametrize("family, host", [("socket.AF_INET", "127.0.0.1"), ("socket.AF_INET", "0.0.0.0"), ("socket.AF_INET6", "::1")])
+def test_a_job_is_back_on_a_node_where_it_closed_a_connection_a_moment_ago(bed, same_as_undisturbed, family, host):
+    script = CLOSED_ONE.format(family=family, host=host)
+    job = bed.submit(script, "-w", "n1", "--checkpoint-every=2s", "--requeue-on-ckpt")
+    same_as_undisturbed(job, script)
+    assert job.restarts() >= 2
+    assert job.raw_output().count("goes on from checkpoint") == job.restarts(), job.raw_output()
+
+
 @pytest.fixture
 def outside_server(bed):
     """On ctl: sends a number each 0.1 s to whoever connects. Its port."""

@@ -77,3 +77,65 @@ class Bed:
     def job_output(self, job_id, user="alice"):
         path = self.job(job_id)["StdOut"]
         return self.out("ctl", f"cat {shlex.quote(path)}", user)
+
+
+COUNTING = """
+sum=start
+for i in $(seq 1 60); do
+  sum=$(echo "$sum $i" | sha256sum | cut -c1-16)
+  echo "step $i $sum"
+  sleep 0.5
+done
+echo "checksum $sum"
+exit 7
+"""
+
+
+class Moving:
+    """A job of alice's that is to end as if nothing had been."""
+
+    def __init__(self, bed, script, options):
+        self.bed = bed
+        self.id = bed.submit(script, options)
+
+    def record(self):
+        return self.bed.job(self.id)
+
+    def raw_output(self):
+        """Nothing while the file is not there yet."""
+        path = shlex.quote(self.record()["StdOut"])
+        return self.bed.out("ctl", f"if [ -e {path} ]; then cat {path}; fi", user="alice")
+
+    def output(self):
+        """Without what Stasis and Slurm say in it."""
+        return [line for line in self.raw_output().splitlines() if not NOT_ITS_OWN.match(line)]
+
+    def running_on(self, restarts=0, seconds=240):
+        """The node it runs on, once it has been requeued that often."""
+
+        def node():
+            job = self.record()
+            return job["JobState"] == "RUNNING" and int(job["Restarts"]) >= restarts and job["BatchHost"]
+
+        return wait_for(f"job {self.id} to run, requeued {restarts} times", node, seconds)
+
+    def checkpoints(self):
+        """How many of them its record tells of."""
+        comment = self.bed.out("ctl", f"scontrol show job {self.id} -o").partition("AdminComment=stasis: checkpoint ")[2]
+        return int(comment.split()[0]) if comment else 0
+
+    def wait_for_checkpoint(self, number):
+        wait_for(f"checkpoint {number} of job {self.id}", lambda: self.checkpoints() >= number, 180)
+
+    def wait_for_lines(self, count):
+        wait_for(f"{count} lines of job {self.id}", lambda: len(self.output()) >= count, 120)
+
+    def end(self):
+        """Its state and exit code, and its output."""
+        job = self.bed.finished(self.id, 300)
+        return job["JobState"], job["ExitCode"], self.output()
+
+    def in_store(self, what="-mindepth 0"):
+        """Paths of its checkpoints as the file server sees them, where root is root: owner, mode and path in each line."""
+        find = f"find /scratch/stasis/vms/1001 -path '*/{self.id}-*' {what} -printf '%u %m %P\\n' 2>/dev/null || true"
+        return self.bed.out("ctl", find).splitlines()

@@ -1,22 +1,9 @@
 """The product's main job on stock Debian: a protected job leaves a node that dies, or that it is told to leave, and goes
 on elsewhere, with its files on NFS under root_squash and cgroup v2 in force."""
 
-import shlex
-
 import pytest
 
-from bed import NOT_ITS_OWN, vmcluster, wait_for
-
-COUNTING = """
-sum=start
-for i in $(seq 1 60); do
-  sum=$(echo "$sum $i" | sha256sum | cut -c1-16)
-  echo "step $i $sum"
-  sleep 0.5
-done
-echo "checksum $sum"
-exit 7
-"""
+from bed import COUNTING, Moving, vmcluster, wait_for
 
 # Keeps a file of its own in the NFS home open for reading and writing, a second one there that is removed at once, and one
 # in the private /tmp, and folds what is in all of them into a checksum at every step.
@@ -44,69 +31,6 @@ sys.exit(3)
 PY
 exec python3 work-$SLURM_JOB_ID.py data-$SLURM_JOB_ID
 """
-
-
-class Moving:
-    """A job of alice's that is to end as if nothing had been."""
-
-    def __init__(self, bed, script, options):
-        self.bed = bed
-        self.id = bed.submit(script, options)
-
-    def record(self):
-        return self.bed.job(self.id)
-
-    def raw_output(self):
-        """Nothing while the file is not there yet."""
-        path = shlex.quote(self.record()["StdOut"])
-        return self.bed.out("ctl", f"if [ -e {path} ]; then cat {path}; fi", user="alice")
-
-    def output(self):
-        """Without what Stasis and Slurm say in it."""
-        return [line for line in self.raw_output().splitlines() if not NOT_ITS_OWN.match(line)]
-
-    def running_on(self, restarts=0, seconds=240):
-        """The node it runs on, once it has been requeued that often."""
-
-        def node():
-            job = self.record()
-            return job["JobState"] == "RUNNING" and int(job["Restarts"]) >= restarts and job["BatchHost"]
-
-        return wait_for(f"job {self.id} to run, requeued {restarts} times", node, seconds)
-
-    def checkpoints(self):
-        """How many of them its record tells of."""
-        comment = self.bed.out("ctl", f"scontrol show job {self.id} -o").partition("AdminComment=stasis: checkpoint ")[2]
-        return int(comment.split()[0]) if comment else 0
-
-    def wait_for_checkpoint(self, number):
-        wait_for(f"checkpoint {number} of job {self.id}", lambda: self.checkpoints() >= number, 180)
-
-    def wait_for_lines(self, count):
-        wait_for(f"{count} lines of job {self.id}", lambda: len(self.output()) >= count, 120)
-
-    def end(self):
-        """Its state and exit code, and its output."""
-        job = self.bed.finished(self.id, 300)
-        return job["JobState"], job["ExitCode"], self.output()
-
-    def in_store(self, what="-mindepth 0"):
-        """Paths of its checkpoints as the file server sees them, where root is root: owner, mode and path in each line."""
-        find = f"find /scratch/stasis/vms/1001 -path '*/{self.id}-*' {what} -printf '%u %m %P\\n' 2>/dev/null || true"
-        return self.bed.out("ctl", find).splitlines()
-
-
-@pytest.fixture(scope="session")
-def undisturbed(bed):
-    """How a script ends that nothing disturbs and nobody protects; each script is run once."""
-    known = {}
-
-    def run(script):
-        if script not in known:
-            known[script] = Moving(bed, script, "--checkpoint-every=off").end()
-        return known[script]
-
-    return run
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bed import wait_for
+from bed import COUNTING, Moving, wait_for
 
 
 @pytest.mark.parametrize("node", ["ctl", "n1", "n2"])
@@ -66,3 +66,37 @@ def test_the_package_can_be_installed_again(bed, package_on_n2):
     bed.out("n2", "cp /root/key /etc/stasis/key && systemctl restart stasisd")
     job = bed.finished(bed.submit("sleep 1; grep -c stasis-init /proc/1/comm", "-w n2 --checkpoint-every=1h"))
     assert bed.job_output(job["JobId"]) == "1"
+
+
+# The same package, as its next version would be called.
+NEWER = """
+rm -rf /root/newer
+dpkg-deb -R /root/product/stasis_*.deb /root/newer
+sed -i 's/^Version: .*/&+newer/' /root/newer/DEBIAN/control
+dpkg-deb -b /root/newer /root/newer.deb
+"""
+
+
+def test_an_upgrade_with_a_running_job_loses_nothing_and_the_job_moves_to_a_node_without_it(bed, package_on_n2, undisturbed):
+    expected = undisturbed(COUNTING)
+    bed.out("n2", NEWER)
+    job = Moving(bed, COUNTING, "-w n2 --checkpoint-every=1h")
+    assert job.running_on() == "n2"
+    job.wait_for_lines(5)
+    daemon = bed.out("n2", "pidof stasisd")
+    settings = bed.out("n2", "sha256sum /etc/stasis/stasis.yaml")
+
+    # Over a connection of its own: without a terminal, as an administrator's tool has it.
+    bed.out("n2", "apt-get install -y --no-download /root/newer.deb </dev/null 2>&1")
+    assert bed.out("n2", "dpkg-query -W -f '${Version}' stasis").endswith("+newer")
+    assert bed.out("n2", "pidof stasisd") != daemon
+    assert bed.out("n2", "sha256sum /etc/stasis/stasis.yaml") == settings
+    log = "journalctl -u stasisd -q --no-pager -o cat _PID=$(pidof stasisd)"
+    wait_for("the new daemon to have the job", lambda: f"job={job.id}.batch capsule is back" in bed.out("n2", log), 60)
+
+    bed.out("n2", f"stasis checkpoint {job.id}")
+    bed.out("ctl", f"scontrol update jobid={job.id} reqnodelist=", user="alice")
+    bed.out("n2", f"stasis checkpoint --requeue {job.id}")
+    assert job.running_on(restarts=1) == "n1"
+    assert job.end() == expected
+    assert "goes on from checkpoint 2 on n1" in job.raw_output()

@@ -64,7 +64,7 @@ TEST(CriuLog, SaysWhatKnownLinesMeanBeforeThem) {
            Known{"files-reg.c:2353): Can't open file local/data on restore: No such file or directory",
                  "that file is not there"},
            Known{"sk-inet.c:1032): inet: Can't bind inet socket (id 3): Address already in use",
-                 "another program on this node has that port"},
+                 "a program on this node has that port, or had it a minute ago"},
            Known{"cr-restore.c:1230): Can't fork for 1003: File exists", "a process number of the job is taken"},
            Known{"cpu.c:297): CPU capabilities do not match run time", "this node's processor lacks"},
        }) {
