@@ -15,6 +15,9 @@
 namespace stasis {
 namespace {
 
+// For looks that no group has a say in.
+constexpr gid_t kNoGroup = 65534;
+
 // A job that starts has its node's processors to itself anyway.
 constexpr int kReadThreads = 4;
 
@@ -110,9 +113,17 @@ std::string CheckpointStore::part_directory(const JobKey& job, const std::string
   return job_directory(job) + "/" + part;
 }
 
+// Where root is nobody, NFS may refuse it even the facts about a directory that it may not read: Linux 7 asks for a
+// delegation of the directory along with them. The user gets to know them always; they are the same for everybody.
+Result<std::optional<DirectoryFacts>> CheckpointStore::user_directory_facts(const std::string& path, uid_t uid) const {
+  auto facts = files_->directory_facts(path);
+  if (facts || facts.error().kind != ErrorKind::denied) return facts;
+  return files_->acting_as(uid, kNoGroup)->directory_facts(path);
+}
+
 Result<std::shared_ptr<FileSystem>> CheckpointStore::files_for(const std::string& cluster, uid_t uid) const {
   const std::string path = user_directory(cluster, uid);
-  STASIS_LET(const auto facts, files_->directory_facts(path));
+  STASIS_LET(const auto facts, user_directory_facts(path, uid));
   if (!facts || facts->uid == files_->uid()) return files_;
   if (facts->uid == 0) return fail(ErrorKind::denied, path + " is for root only");
   // Somebody else's directory in this place is a trap.
@@ -140,7 +151,7 @@ Result<bool> CheckpointStore::is_root_nobody_in(const std::string& directory, co
 Result<void> CheckpointStore::make_user_directory(const Manifest& manifest) const {
   const std::string path = user_directory(manifest.job.cluster, manifest.job.uid);
   const std::string above = parent_of(path);
-  STASIS_LET(const auto facts, files_->directory_facts(path));
+  STASIS_LET(const auto facts, user_directory_facts(path, manifest.job.uid));
   if (facts) return {};
   STASIS_LET(const bool is_nobody, is_root_nobody_in(above, manifest));
   if (!is_nobody) {

@@ -73,7 +73,7 @@ NEWER = """
 rm -rf /root/newer
 dpkg-deb -R /root/product/stasis_*.deb /root/newer
 sed -i 's/^Version: .*/&+newer/' /root/newer/DEBIAN/control
-dpkg-deb -b /root/newer /root/newer.deb
+dpkg-deb -b /root/newer /root/stasis_newer_amd64.deb
 """
 
 
@@ -87,7 +87,7 @@ def test_an_upgrade_with_a_running_job_loses_nothing_and_the_job_moves_to_a_node
     settings = bed.out("n2", "sha256sum /etc/stasis/stasis.yaml")
 
     # Over a connection of its own: without a terminal, as an administrator's tool has it.
-    bed.out("n2", "apt-get install -y --no-download /root/newer.deb </dev/null 2>&1")
+    bed.out("n2", "apt-get install -y /root/stasis_newer_amd64.deb </dev/null 2>&1")
     assert bed.out("n2", "dpkg-query -W -f '${Version}' stasis").endswith("+newer")
     assert bed.out("n2", "pidof stasisd") != daemon
     assert bed.out("n2", "sha256sum /etc/stasis/stasis.yaml") == settings

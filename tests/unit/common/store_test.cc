@@ -463,6 +463,27 @@ TEST_F(Store, LeavesWhatAnotherNodeHasJustMadeForTheUser) {
   EXPECT_THAT(*disk->list("/scratch/hpc/1000"), ElementsAre("812-1700000000", "theirs"));
 }
 
+// A server that tells root, who is nobody there, nothing about what only its user may read.
+class TellsRootNothing : public MemoryFileSystem {
+ public:
+  Result<std::optional<DirectoryFacts>> directory_facts(const std::string& path) override {
+    if (path == "/scratch/hpc/1000") return fail(ErrorKind::denied, "stat " + path);
+    return MemoryFileSystem::directory_facts(path);
+  }
+};
+
+TEST_F(Store, AsksTheUserForWhatRootIsNotTold) {
+  auto disk = std::make_shared<TellsRootNothing>();
+  ASSERT_TRUE(disk->MemoryFileSystem::make_directory("/scratch", 01777));
+  disk->squash_root();
+  store_ = CheckpointStore("/scratch", *Keys::parse(kKeyLine), disk);
+  ASSERT_TRUE(publish(1));
+  const auto second = publish(2);
+  ASSERT_TRUE(second) << second.error().message;
+  ASSERT_TRUE(store_.remove(kJob));
+  EXPECT_THAT(*disk->list("/scratch/hpc/1000"), IsEmpty());
+}
+
 TEST_F(Store, AUserCannotBeInTheWayOfAnother) {
   ASSERT_TRUE(disk_->make_directory("/scratch/hpc", 01777));
   disk_->squash_root();
