@@ -1,7 +1,7 @@
 """Every command of Slurm's and ours that the pages tell users and administrators to type is typed, as it stands there.
 
-For 812, a checkpoint 7 and node n17 there are a job, a checkpoint and a node of the bed. How to build, to install and to
-remove is done by tests/vm/test_package.py and the bed itself.
+For 812, a checkpoint 7 and node n17 there are a job, a checkpoint and a node of the bed. How to install, to set up and to
+remove is typed by tests/vm/test_docs.py.
 """
 
 import json
@@ -13,7 +13,7 @@ from bed import TOP, Job, counting, eventually
 
 
 def commands(page):
-    return re.findall(r"(?m)^    ((?:sbatch|scontrol|stasis|tail|strigger --get)\b.*)$", (TOP / page).read_text())
+    return re.findall(r"(?m)^    ((?:\w+=\S+ )*(?:sbatch|scontrol|stasis(?! keygen| doctor)|tail|strigger --get)\b.*)$", (TOP / page).read_text())
 
 
 class Typist:
@@ -39,7 +39,7 @@ class Typist:
             return self.go_on_as_new(command, node)
         command = command.replace("812", str(self.job.id)).replace("n17", node).replace("tail -f", "tail")
         command = command.replace(f"{self.job.id}:7", f"{self.job.id}:{self.newest(node)}")
-        if command.startswith("sbatch"):
+        if re.match(r"(\w+=\S+ )*sbatch", command):
             return self.submit_and_cancel(command)
         self.bed.sh(node if command.startswith("stasis") else "ctl", f"cd /home/alice && {command}", user=user)
 
@@ -82,8 +82,8 @@ def typist(bed):
 
 
 def test_what_users_are_told_to_type(typist):
-    found = commands("docs/users.md")
-    assert len(found) > 20
+    found = commands("docs/users.md") + commands("README.md")
+    assert len(found) > 20 and sum(command.startswith(("SLURM_CHECKPOINT=", "RESULT_FOLDER=")) for command in found) == 2
     for command in found:
         typist.run(command, user="alice")
 
