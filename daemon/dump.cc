@@ -50,7 +50,7 @@ Result<void> Dump::wait_frozen(Deadline deadline) {
     const int ready = ::poll(waits.data(), waits.size(), deadline.poll_timeout());
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return fail(ErrorKind::timed_out, "criu took too long");
-    STASIS_TRY(streams_->take());
+    STASIS_TRY(streams_->take(deadline));
     if (waits.back().revents == 0) continue;
     char word = 0;
     if (::read(hook_.get(), &word, 1) == 1 && word == 'F') {
@@ -64,7 +64,7 @@ Result<void> Dump::wait_frozen(Deadline deadline) {
     if (criu_was_out_of_space(reason)) return fail(ErrorKind::no_space, reason);
     return fail(WIFEXITED(status) ? ErrorKind::unsupported : ErrorKind::failed, reason);
   }
-  return streams_->finish();
+  return streams_->finish(deadline);
 }
 
 Result<void> Dump::release() {
@@ -79,9 +79,11 @@ Result<void> Dump::release() {
 void Dump::abandon() {
   (void)!::send(hook_.get(), "-", 1, MSG_NOSIGNAL);
   hook_.reset();
-  // It may be writing to one of them.
-  streams_.reset();
+  // It may be writing to one of them. They are closed before it is waited for, and gone only after: what keeps them may
+  // be a disk that does not answer, and the job is not to wait for that.
+  if (streams_) streams_->hang_up();
   reap();
+  streams_.reset();
 }
 
 std::optional<std::chrono::microseconds> Dump::frozen_time() const {

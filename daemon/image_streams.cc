@@ -103,7 +103,7 @@ Result<void> ImageStreams::accept_criu() {
   return {};
 }
 
-Result<void> ImageStreams::take_announcement() {
+Result<void> ImageStreams::take_announcement(Deadline deadline) {
   std::uint32_t size = 0;
   char first = 0;
   if (::recv(criu_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
@@ -126,8 +126,9 @@ Result<void> ImageStreams::take_announcement() {
     if (::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe) < 0) {
       (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPipeForAnyone);
     }
-    stream.buffer = pages_->buffer();
-    STASIS_TRY(pages_->put(stream.name, pages_->buffer(), 0));
+    STASIS_LET(stream.buffer, pages_->buffer(deadline));
+    STASIS_LET(auto none, pages_->buffer(deadline));
+    STASIS_TRY(pages_->put(stream.name, std::move(none), 0));
   } else {
     stream.file =
         UniqueFd(::openat(images_, stream.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -138,14 +139,14 @@ Result<void> ImageStreams::take_announcement() {
 }
 
 // false: it has ended.
-Result<bool> ImageStreams::take_some(Stream& stream) {
-  if (!stream.file) return take_pages(stream);
+Result<bool> ImageStreams::take_some(Stream& stream, Deadline deadline) {
+  if (!stream.file) return take_pages(stream, deadline);
   const ssize_t moved = ::splice(stream.pipe.get(), nullptr, stream.file.get(), nullptr, kAtOnce, SPLICE_F_NONBLOCK);
   if (moved < 0 && errno != EAGAIN && errno != EINTR) return fail(errno_error("write " + stream.name, errno));
   return moved != 0;
 }
 
-Result<bool> ImageStreams::take_pages(Stream& stream) {
+Result<bool> ImageStreams::take_pages(Stream& stream, Deadline deadline) {
   char* const data = stream.buffer.data();
   const ssize_t got = ::read(stream.pipe.get(), data + stream.buffered, stream.buffer.size() - stream.buffered);
   if (got < 0 && errno != EAGAIN && errno != EINTR) return fail(errno_error("read " + stream.name, errno));
@@ -155,13 +156,13 @@ Result<bool> ImageStreams::take_pages(Stream& stream) {
   const std::size_t pages = stream.buffered / kPageSize;
   if (pages == 0) return got != 0;
   stream.buffered %= kPageSize;
-  std::vector<char> next = pages_->buffer();
+  STASIS_LET(std::vector<char> next, pages_->buffer(deadline));
   std::memcpy(next.data(), data + pages * kPageSize, stream.buffered);
   STASIS_TRY(pages_->put(stream.name, std::exchange(stream.buffer, std::move(next)), pages));
   return true;
 }
 
-Result<void> ImageStreams::take() {
+Result<void> ImageStreams::take(Deadline deadline) {
   auto waits = this->waits();
   if (::poll(waits.data(), waits.size(), 0) < 0 && errno != EINTR) return fail(errno_error("poll", errno));
   auto ready = waits.begin();
@@ -171,13 +172,19 @@ Result<void> ImageStreams::take() {
   for (auto stream = streams_.begin(); stream != streams_.end();) {
     bool more = true;
     if (next_is_ready()) {
-      STASIS_LET(more, take_some(*stream));
+      STASIS_LET(more, take_some(*stream, deadline));
     }
     stream = more ? std::next(stream) : streams_.erase(stream);
   }
   if (knocking) return accept_criu();
-  if (announcing) return take_announcement();
+  if (announcing) return take_announcement(deadline);
   return {};
+}
+
+void ImageStreams::hang_up() {
+  streams_.clear();
+  criu_.reset();
+  listener_.reset();
 }
 
 }  // namespace stasis

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/deadline.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "daemon/page_queue.h"
@@ -26,13 +27,15 @@ class ImageStreams {
 
   // What to wait for, in any order.
   std::vector<pollfd> waits() const;
-  // Takes what is there, without waiting for more of it. After a failure, here or in finish(), the dump is worth
-  // nothing.
-  Result<void> take();
+  // Takes what is there, without waiting for more of it, but for pages to be taken that were there before. After a
+  // failure, here or in finish(), the dump is worth nothing.
+  Result<void> take(Deadline deadline);
   // Every image that was announced has come to its end.
   bool idle() const;
   // And all pages have been taken.
-  Result<void> finish() { return pages_->finish(); }
+  Result<void> finish(Deadline deadline) { return pages_->finish(deadline); }
+  // Criu is not to wait for us any more, whatever it is sending. The destructor may: for pages that are being taken.
+  void hang_up();
 
  private:
   struct Stream {
@@ -46,9 +49,9 @@ class ImageStreams {
   ImageStreams(int images, UniqueFd listener, PageQueue::Take take_pages)
       : images_(images), listener_(std::move(listener)), pages_(std::make_unique<PageQueue>(std::move(take_pages))) {}
   Result<void> accept_criu();
-  Result<void> take_announcement();
-  Result<bool> take_some(Stream& stream);
-  Result<bool> take_pages(Stream& stream);
+  Result<void> take_announcement(Deadline deadline);
+  Result<bool> take_some(Stream& stream, Deadline deadline);
+  Result<bool> take_pages(Stream& stream, Deadline deadline);
 
   int images_;
   UniqueFd listener_;

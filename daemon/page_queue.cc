@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/page_queue.h"
 
+#include <chrono>
 #include <utility>
 
 #include "common/page_index.h"
@@ -46,9 +47,19 @@ void PageQueue::work() {
   }
 }
 
-std::vector<char> PageQueue::buffer() {
+template <class Condition>
+Result<void> PageQueue::wait(std::unique_lock<std::mutex>& lock, Deadline deadline, Condition condition) {
+  if (deadline.is_never()) {
+    changed_.wait(lock, condition);
+  } else if (!changed_.wait_for(lock, std::chrono::milliseconds(deadline.poll_timeout()), condition)) {
+    return fail(ErrorKind::timed_out, "putting the pages aside took too long");
+  }
+  return {};
+}
+
+Result<std::vector<char>> PageQueue::buffer(Deadline deadline) {
   std::unique_lock lock(guard_);
-  changed_.wait(lock, [this] { return !free_.empty(); });
+  STASIS_TRY(wait(lock, deadline, [this] { return !free_.empty(); }));
   std::vector<char> buffer = std::move(free_.back());
   free_.pop_back();
   lock.unlock();
@@ -71,9 +82,9 @@ Result<void> PageQueue::put(const std::string& image, std::vector<char> pages, s
   return {};
 }
 
-Result<void> PageQueue::finish() {
+Result<void> PageQueue::finish(Deadline deadline) {
   std::unique_lock lock(guard_);
-  changed_.wait(lock, [this] { return waiting_.empty() && !busy_; });
+  STASIS_TRY(wait(lock, deadline, [this] { return waiting_.empty() && !busy_; }));
   return outcome();
 }
 

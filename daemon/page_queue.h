@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/deadline.h"
 #include "common/result.h"
 
 namespace stasis {
@@ -25,16 +26,16 @@ class PageQueue {
   explicit PageQueue(Take take);
   PageQueue(const PageQueue&) = delete;
   PageQueue& operator=(const PageQueue&) = delete;
-  // What was not taken by now never will be.
+  // What was not taken by now never will be. Waits for what is being taken.
   ~PageQueue();
 
   static constexpr std::size_t kBufferPages = 64;
   // Room for that many. Waits for some to be taken when there are too many of them.
-  std::vector<char> buffer();
+  Result<std::vector<char>> buffer(Deadline deadline);
   // To be taken: the first `count` pages in there. Fails when any before them could not be.
   Result<void> put(const std::string& image, std::vector<char> pages, std::size_t count);
   // All have been taken.
-  Result<void> finish();
+  Result<void> finish(Deadline deadline);
 
  private:
   struct Batch {
@@ -43,6 +44,8 @@ class PageQueue {
     std::size_t count = 0;
   };
   void work();
+  template <class Condition>
+  Result<void> wait(std::unique_lock<std::mutex>& lock, Deadline deadline, Condition condition);
   Result<void> outcome() const;
 
   Take take_;

@@ -73,8 +73,8 @@ class ImageStreamsTest : public ::testing::Test {
   // What is said and written here fits into sockets and pipes.
   Result<void> take_all() {
     Result<void> taken;
-    wait_for([&] { return !(taken = streams_->take()) || streams_->idle(); });
-    return taken ? streams_->finish() : taken;
+    wait_for([&] { return !(taken = streams_->take(Deadline::never())) || streams_->idle(); });
+    return taken ? streams_->finish(Deadline::never()) : taken;
   }
 
   std::size_t size_of(const std::string& image) {
@@ -95,7 +95,7 @@ TEST_F(ImageStreamsTest, AreWrittenAsFiles) {
   ASSERT_EQ(::write(files.get(), "sockets", 7), 7);
   ASSERT_EQ(::write(core.get(), "registers", 9), 9);
   core.reset();
-  ASSERT_TRUE(streams_->take());
+  ASSERT_TRUE(streams_->take(Deadline::never()));
   EXPECT_FALSE(streams_->idle());
   files.reset();
   ASSERT_TRUE(take_all());
@@ -109,7 +109,7 @@ TEST_F(ImageStreamsTest, PagesAreHandedOn) {
   UniqueFd pipe = announce("pages-1.img");
   // In pieces that are none.
   ASSERT_EQ(::write(pipe.get(), pages.data(), kPageSize + 100), static_cast<ssize_t>(kPageSize + 100));
-  EXPECT_TRUE(wait_for([&] { return streams_->take() && size_of("pages-1.img") == kPageSize; }));
+  EXPECT_TRUE(wait_for([&] { return streams_->take(Deadline::never()) && size_of("pages-1.img") == kPageSize; }));
   ASSERT_EQ(::write(pipe.get(), pages.data() + kPageSize + 100, 2 * kPageSize - 100),
             static_cast<ssize_t>(2 * kPageSize - 100));
   pipe.reset();

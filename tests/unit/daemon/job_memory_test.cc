@@ -68,8 +68,41 @@ class JobMemoryTest : public ::testing::Test {
                   write_criu_image({head.SerializeAsString(), entry.SerializeAsString()}, kCriuPagemapMagic));
   }
 
-  Result<std::unique_ptr<JobMemory>> open(Publication& publication) {
-    return JobMemory::open(run_, config_, store_, publication, nullptr, 1, opened_.get(), kPages * kPageSize);
+  Result<std::unique_ptr<JobMemory>> open(Publication& publication, const Manifest* previous = nullptr) {
+    return JobMemory::open(run_, config_, store_, publication, previous, manifest_.number, opened_.get(),
+                           kPages * kPageSize);
+  }
+  // Whether it reads the running job's memory before checkpoint `manifest_`. None is made.
+  bool learns(const Manifest* previous) {
+    auto publication = store_.begin(manifest_);
+    EXPECT_TRUE(publication) << publication.error().message;
+    auto memory = open(*publication, previous);
+    EXPECT_TRUE(memory) << memory.error().message;
+    (*memory)->learn({{child_, child_, 0}});
+    Manifest none = manifest_;
+    EXPECT_TRUE((*memory)->finish(none));
+    std::filesystem::remove(images_.path() + "/memory");
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
+      if (entry.path().filename() == page_file_name(manifest_.number)) return true;
+    }
+    return false;
+  }
+  // Makes it, and what it has is what `memory_` has.
+  Manifest checkpoint(const Manifest* previous) {
+    Manifest made = manifest_;
+    auto publication = store_.begin(made);
+    EXPECT_TRUE(publication) << publication.error().message;
+    auto memory = open(*publication, previous);
+    EXPECT_TRUE(memory) << memory.error().message;
+    EXPECT_TRUE((*memory)->add_pages("pages-1.img", memory_, kPages));
+    EXPECT_TRUE((*memory)->finish(made));
+    EXPECT_TRUE(publication->publish(opened_.get(), made));
+    (*memory)->remember(made);
+    std::filesystem::remove(images_.path() + "/memory");
+    manifest_.number++;
+    const auto generation = store_.newest(made.job, made.part);
+    EXPECT_TRUE(generation && *generation);
+    return *store_.read(**generation, made.job, made.part);
   }
 
   TempDirectory scratch_, local_, images_;
@@ -104,6 +137,21 @@ TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
   const auto done = store_.fetch(*generation, manifest_.job, "batch", into.get());
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(fetched.read("pages-1.img"), std::string(memory_, kPages * kPageSize));
+}
+
+TEST_F(JobMemoryTest, TheRunningJobIsReadOnlyWhereMuchWasNewTheLastTime) {
+  EXPECT_TRUE(learns(nullptr));
+  const Manifest first = checkpoint(nullptr);
+  EXPECT_TRUE(learns(&first)) << "all of it was new";
+  const Manifest second = checkpoint(&first);
+  EXPECT_FALSE(learns(&second)) << "nothing was new";
+  std::memset(memory_, 'x', kPageSize);
+  const Manifest third = checkpoint(&second);
+  EXPECT_FALSE(learns(&third)) << "a sixth of it was new";
+  std::memset(memory_, 'y', kPageSize);
+  std::memset(memory_ + kPageSize, 'z', kPageSize);
+  const Manifest fourth = checkpoint(&third);
+  EXPECT_TRUE(learns(&fourth)) << "a third of it was new";
 }
 
 TEST_F(JobMemoryTest, MoreOrFewerPagesThanSaidAreRefused) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 
 #include "common/page_index.h"
 
@@ -12,7 +13,7 @@ namespace stasis {
 namespace {
 
 Result<void> put(PageQueue& queue, const std::string& image, char what, std::size_t count) {
-  std::vector<char> pages = queue.buffer();
+  STASIS_LET(std::vector<char> pages, queue.buffer(Deadline::never()));
   std::fill_n(pages.begin(), count * kPageSize, what);
   return queue.put(image, std::move(pages), count);
 }
@@ -32,7 +33,7 @@ TEST(PageQueue, HandsAllOnInTheirOrder) {
     expected += "i" + std::to_string(1 + round % 64) + what;
   }
   ASSERT_TRUE(put(queue, "j", 0, 0));
-  ASSERT_TRUE(queue.finish());
+  ASSERT_TRUE(queue.finish(Deadline::never()));
   EXPECT_EQ(seen, expected + "j0");
 }
 
@@ -43,9 +44,25 @@ TEST(PageQueue, WhoeverBringsMoreHearsOfAFailure) {
     return fail(ErrorKind::no_space, "the disk is full");
   });
   ASSERT_TRUE(put(queue, "i", 'a', 1));
-  EXPECT_EQ(queue.finish().error().kind, ErrorKind::no_space);
+  EXPECT_EQ(queue.finish(Deadline::never()).error().kind, ErrorKind::no_space);
   EXPECT_EQ(put(queue, "i", 'b', 1).error().kind, ErrorKind::no_space);
   EXPECT_EQ(taken, 1);
+}
+
+TEST(PageQueue, WaitsForWhatIsNotTakenNoLongerThanItIsTold) {
+  std::promise<void> disk;
+  PageQueue queue([&](const std::string&, const char*, std::size_t) -> Result<void> {
+    disk.get_future().wait();
+    return {};
+  });
+  const auto soon = [] { return Deadline::in(std::chrono::milliseconds(10)); };
+  ASSERT_TRUE(put(queue, "i", 'a', 1));
+  EXPECT_EQ(queue.finish(soon()).error().kind, ErrorKind::timed_out);
+  auto buffer = queue.buffer(soon());
+  while (buffer) buffer = queue.buffer(soon());
+  EXPECT_EQ(buffer.error().kind, ErrorKind::timed_out);
+  disk.set_value();
+  EXPECT_TRUE(queue.finish(Deadline::never()));
 }
 
 TEST(PageQueue, CanBeLeftWithPagesInIt) {
