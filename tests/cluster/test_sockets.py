@@ -9,15 +9,17 @@ from bed import eventually
 TALK = """#!/usr/bin/env python3
 import hashlib, socket, subprocess, sys, threading, time
 kind, steps = "{kind}", {steps}
-own = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[0]
+addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
+own = next(address for address in addresses if (":" in address) == (kind == "own6"))
 family, host = {{
     "own": (socket.AF_INET, own),
+    "own6": (socket.AF_INET6, own),
     "any": (socket.AF_INET, "0.0.0.0"),
     "mapped": (socket.AF_INET6, "::ffff:" + own),
     "loopback": (socket.AF_INET, "127.0.0.1"),
 }}[kind]
 server = socket.socket(family)
-if family == socket.AF_INET6:
+if kind == "mapped":
     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 server.bind((host, 0))
 server.listen()
@@ -51,8 +53,19 @@ for step in range(steps):
 """
 
 
-@pytest.mark.parametrize("kind", ["own", "any", "mapped", "loopback"])
-def test_connections_within_a_job_move_along(bed, same_as_undisturbed, kind):
+@pytest.fixture
+def addresses_of_both_kinds(bed):
+    """Each node has one of IPv6, too, beside that which it has of IPv4."""
+    interface = "$(ip -o route get \"$(getent ahostsv4 ctl | head -n 1 | cut -d' ' -f1)\" | sed 's/.* dev \\([^ ]*\\).*/\\1/')"
+    for number, node in enumerate(bed.nodes, 1):
+        bed.sh(node, f"ip -6 addr replace fd5a:1::{number}/64 dev {interface} nodad")
+    yield
+    for number, node in enumerate(bed.nodes, 1):
+        bed.sh(node, f"ip -6 addr del fd5a:1::{number}/64 dev {interface}")
+
+
+@pytest.mark.parametrize("kind", ["own", "own6", "any", "mapped", "loopback"])
+def test_connections_within_a_job_move_along(bed, same_as_undisturbed, addresses_of_both_kinds, kind):
     script = TALK.format(kind=kind, steps=30)
     job = bed.submit(script, "--checkpoint-every=3s", "--requeue-on-ckpt")
     same_as_undisturbed(job, script)

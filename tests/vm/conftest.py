@@ -71,3 +71,19 @@ def undisturbed(bed):
         return known[script]
 
     return run
+
+
+@pytest.fixture
+def on_n2(bed):
+    """Submits a job that runs on n2 and has begun its output; it may go on on n1."""
+
+    def run(script, options):
+        bed.out("ctl", "scontrol update nodename=n1 state=drain reason=test")
+        job = Moving(bed, script, options)
+        assert job.running_on() == "n2"
+        bed.out("ctl", "scontrol update nodename=n1 state=resume")
+        job.wait_for_lines(5)
+        return job
+
+    yield run
+    bed.run("ctl", "scontrol update nodename=n1 state=resume")

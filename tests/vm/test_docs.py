@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from bed import COUNTING, TOP, Moving, wait_for
+from bed import COUNTING, TOP, wait_for
 
 OF_AN_ADMINISTRATOR = r"(?m)^ {4,7}((?:apt-get|stasis keygen|stasis doctor|stasisd|chmod|systemctl|journalctl)\b.*)$"
 
@@ -46,14 +46,12 @@ def type_all(bed, commands):
         sees_to_the_rest(bed, command)
 
 
-def test_install_set_up_upgrade_and_remove_as_the_page_for_administrators_says(bed, bare_n2, undisturbed):
+def test_install_set_up_upgrade_and_remove_as_the_page_for_administrators_says(bed, bare_n2, undisturbed, on_n2):
     found = typed("docs/admins.md")
     assert len(found) == 11 and found[-2:] == ["apt-get remove stasis", "apt-get purge stasis"]
     expected = undisturbed(COUNTING)
     type_all(bed, found[:-2])
-    job = Moving(bed, COUNTING, "-w n2 --checkpoint-every=1h")
-    job.wait_for_lines(5)
-    bed.out("ctl", f"scontrol update jobid={job.id} reqnodelist=", user="alice")
+    job = on_n2(COUNTING, "--checkpoint-every=1h")
     bed.out("n2", f"stasis checkpoint --requeue {job.id}")
     assert job.running_on(restarts=1) == "n1" and job.end() == expected
     assert "goes on from checkpoint 1 on n1" in job.raw_output()
