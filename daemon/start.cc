@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/protocol.h"
 #include "daemon/closed_connections.h"
+#include "daemon/expired_timers.h"
 #include "daemon/job_files.h"
 #include "daemon/job_memory.h"
 #include "daemon/origin.h"
@@ -179,6 +180,7 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
   STASIS_TRY(put_job_files_back(run_, config_, manifest, images.get()));
   STASIS_LET(const auto closed, move_sockets(images.get()));
   STASIS_TRY(end_closed_connections(images.get()));
+  STASIS_TRY(rearm_expired_timers(images.get()));
   RestoreOptions options;
   options.stdio = manifest.stdio;
   Message message(verb::kRestore);

@@ -116,3 +116,27 @@ def test_exit_codes_and_signals_reach_slurm_after_a_move(bed, ending, state, cod
     job.requeue()
     assert job.wait_end() == (state, code)
     assert job.restarts() == 1
+
+
+# Works for longer than its timer's period, so that the timer has expired, unread, at nearly every moment.
+LATE_FOR_ITS_TIMER = """#!/usr/bin/env python3
+import ctypes, os, time
+class Spec(ctypes.Structure):
+    _fields_ = [("interval", ctypes.c_long * 2), ("value", ctypes.c_long * 2)]
+libc = ctypes.CDLL(None, use_errno=True)
+timer = libc.timerfd_create(time.CLOCK_MONOTONIC, 0)
+every = Spec((0, 50000000), (0, 50000000))
+assert libc.timerfd_settime(timer, 0, ctypes.byref(every), None) == 0
+for step in range(24):
+    assert int.from_bytes(os.read(timer, 8), "little") > 0
+    until = time.monotonic() + 0.4
+    while time.monotonic() < until:
+        pass
+    print("step", step, flush=True)
+"""
+
+
+def test_a_periodic_timer_that_had_expired_goes_on(bed, same_as_undisturbed):
+    job = bed.submit(LATE_FOR_ITS_TIMER, "--checkpoint-every=3s", "--requeue-on-ckpt")
+    same_as_undisturbed(job, LATE_FOR_ITS_TIMER)
+    assert job.restarts() >= 2
