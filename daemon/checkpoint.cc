@@ -98,6 +98,8 @@ class Checkpoint {
 
   Result<Message> make();
   std::uint32_t number() const { return number_; }
+  // What came of it since does not take it away.
+  bool stored() const { return stored_; }
 
  private:
   const Policy& policy() const { return config_.policy_for(run_.facts.partition); }
@@ -121,6 +123,7 @@ class Checkpoint {
   std::unique_ptr<JobMemory> memory_;  // writes into the publication
   std::uint32_t number_ = 0;
   std::uint64_t bytes_ = 0;
+  bool stored_ = false;
   std::int64_t frozen_us_ = 0;
 };
 
@@ -230,6 +233,7 @@ Result<void> Checkpoint::publish(int images, Manifest& manifest) {
   STASIS_TRY(memory_->finish(manifest));
   STASIS_LET(const Generation generation, publication_->publish(images, manifest, compression));
   bytes_ = generation.bytes;
+  stored_ = true;
   files_->remember(manifest);
   memory_->remember(manifest);
   // A generation too many is no reason to call the checkpoint failed.
@@ -256,7 +260,8 @@ Result<void> Checkpoint::finish(Dump& dump, int images, Manifest& manifest) {
   say("checkpoint " + std::to_string(number_) + " of job " + std::to_string(run_.facts.job) + ": done, " +
       format_size(bytes_));
   if (order_.afterwards == Afterwards::requeue) {
-    STASIS_TRY(slurm_.requeue(run_.facts.ref(), Deadline::in(kSlurmAnswers)));
+    STASIS_TRY(in_context("checkpoint " + std::to_string(number_) + " is stored, but the job is not requeued",
+                          slurm_.requeue(run_.facts.ref(), Deadline::in(kSlurmAnswers))));
   }
   say("job " + std::to_string(run_.facts.job) + " requeued, to go on from checkpoint " + std::to_string(number_));
   line_.tell(Message("leaving"));
@@ -275,6 +280,7 @@ Message make_checkpoint(const CheckpointOrder& order, const Config& config, cons
   if (result) return std::move(*result);
   return Message("skipped")
       .add("number", checkpoint.number())
+      .add("stored", checkpoint.stored() ? 1 : 0)
       .add("reason", to_string(result.error().kind))
       .add("text", printable(result.error().message));
 }

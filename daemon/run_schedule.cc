@@ -278,7 +278,9 @@ void RunKeeper::on_checkpoint_end(const Wanted& wanted, const Message& result) {
     // Its user has to know, once and not at every interval. A script that waits for its steps is as it should be.
     if (trouble_before.empty() && !wanted.order.has_steps) {
       const bool leaves = wanted.order.afterwards == Afterwards::leave;
+      const bool stored = result.get("stored").value_or("0") == "1";
       const std::string what = by_signal() ? ""
+                               : stored    ? "the job runs on: "
                                : leaves    ? "no checkpoint was made: "
                                            : "no checkpoint was made, the job runs on: ";
       tell(Message(verb::kSay).add("text", "warning: " + what + text_of(result)));

@@ -140,3 +140,13 @@ def test_a_periodic_timer_that_had_expired_goes_on(bed, same_as_undisturbed):
     job = bed.submit(LATE_FOR_ITS_TIMER, "--checkpoint-every=3s", "--requeue-on-ckpt")
     same_as_undisturbed(job, LATE_FOR_ITS_TIMER)
     assert job.restarts() >= 2
+
+
+def test_a_job_that_may_not_be_requeued_runs_on_and_its_user_is_told(bed):
+    job = bed.submit(counting(12, code=0), "--checkpoint-every=1h", "--no-requeue")
+    node = job.wait_running()
+    job.wait_lines(3)
+    refused = bed.run(node, "stasis", "checkpoint", "--requeue", str(job.id))
+    assert refused.returncode == 1 and "checkpoint 1 is stored, but the job is not requeued" in refused.stderr
+    assert job.wait_end()[0] == "COMPLETED" and job.restarts() == 0
+    assert "stasis: warning: the job runs on: checkpoint 1 is stored, but the job is not requeued: " in job.raw_output()
