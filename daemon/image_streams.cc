@@ -126,9 +126,8 @@ Result<void> ImageStreams::take_announcement(Deadline deadline) {
     if (::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe) < 0) {
       (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPipeForAnyone);
     }
-    STASIS_LET(stream.buffer, pages_->buffer(deadline));
-    STASIS_LET(auto none, pages_->buffer(deadline));
-    STASIS_TRY(pages_->put(stream.name, std::move(none), 0));
+    stream.buffer = pages_->buffer();
+    STASIS_TRY(pages_->put(stream.name, {}, 0, deadline));
   } else {
     stream.file =
         UniqueFd(::openat(images_, stream.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -156,9 +155,9 @@ Result<bool> ImageStreams::take_pages(Stream& stream, Deadline deadline) {
   const std::size_t pages = stream.buffered / kPageSize;
   if (pages == 0) return got != 0;
   stream.buffered %= kPageSize;
-  STASIS_LET(std::vector<char> next, pages_->buffer(deadline));
+  std::vector<char> next = pages_->buffer();
   std::memcpy(next.data(), data + pages * kPageSize, stream.buffered);
-  STASIS_TRY(pages_->put(stream.name, std::exchange(stream.buffer, std::move(next)), pages));
+  STASIS_TRY(pages_->put(stream.name, std::exchange(stream.buffer, std::move(next)), pages, deadline));
   return true;
 }
 

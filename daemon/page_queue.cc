@@ -10,11 +10,11 @@ namespace stasis {
 namespace {
 
 // 16 MiB.
-constexpr std::size_t kBuffers = 64;
+constexpr std::size_t kMostWaiting = 64;
 
 }  // namespace
 
-PageQueue::PageQueue(Take take) : take_(std::move(take)), free_(kBuffers) {
+PageQueue::PageQueue(Take take) : take_(std::move(take)) {
   thread_ = std::thread([this] { work(); });
 }
 
@@ -42,7 +42,7 @@ void PageQueue::work() {
       if (!taken) error_ = taken.error();
     }
     busy_ = false;
-    free_.push_back(std::move(batch.pages));
+    if (used_.size() < kMostWaiting && !batch.pages.empty()) used_.push_back(std::move(batch.pages));
     changed_.notify_all();
   }
 }
@@ -57,12 +57,15 @@ Result<void> PageQueue::wait(std::unique_lock<std::mutex>& lock, Deadline deadli
   return {};
 }
 
-Result<std::vector<char>> PageQueue::buffer(Deadline deadline) {
-  std::unique_lock lock(guard_);
-  STASIS_TRY(wait(lock, deadline, [this] { return !free_.empty(); }));
-  std::vector<char> buffer = std::move(free_.back());
-  free_.pop_back();
-  lock.unlock();
+std::vector<char> PageQueue::buffer() {
+  std::vector<char> buffer;
+  {
+    const std::lock_guard lock(guard_);
+    if (!used_.empty()) {
+      buffer = std::move(used_.back());
+      used_.pop_back();
+    }
+  }
   buffer.resize(kBufferPages * kPageSize);
   return buffer;
 }
@@ -72,9 +75,10 @@ Result<void> PageQueue::outcome() const {
   return {};
 }
 
-Result<void> PageQueue::put(const std::string& image, std::vector<char> pages, std::size_t count) {
+Result<void> PageQueue::put(const std::string& image, std::vector<char> pages, std::size_t count, Deadline deadline) {
   {
-    const std::lock_guard lock(guard_);
+    std::unique_lock lock(guard_);
+    STASIS_TRY(wait(lock, deadline, [this] { return waiting_.size() < kMostWaiting; }));
     STASIS_TRY(outcome());
     waiting_.push_back({image, std::move(pages), count});
   }

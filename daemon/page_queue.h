@@ -30,10 +30,11 @@ class PageQueue {
   ~PageQueue();
 
   static constexpr std::size_t kBufferPages = 64;
-  // Room for that many. Waits for some to be taken when there are too many of them.
-  Result<std::vector<char>> buffer(Deadline deadline);
-  // To be taken: the first `count` pages in there. Fails when any before them could not be.
-  Result<void> put(const std::string& image, std::vector<char> pages, std::size_t count);
+  // Room for that many, which may have been used before.
+  std::vector<char> buffer();
+  // To be taken: the first `count` pages in there. Waits when too many have not been taken yet; fails when any before
+  // them could not be.
+  Result<void> put(const std::string& image, std::vector<char> pages, std::size_t count, Deadline deadline);
   // All have been taken.
   Result<void> finish(Deadline deadline);
 
@@ -52,7 +53,7 @@ class PageQueue {
   std::mutex guard_;
   std::condition_variable changed_;
   std::deque<Batch> waiting_;
-  std::vector<std::vector<char>> free_;
+  std::vector<std::vector<char>> used_;  // whose pages have been taken
   std::optional<Error> error_;
   bool busy_ = false;
   bool over_ = false;

@@ -150,3 +150,11 @@ def test_a_job_that_may_not_be_requeued_runs_on_and_its_user_is_told(bed):
     assert refused.returncode == 1 and "checkpoint 1 is stored, but the job is not requeued" in refused.stderr
     assert job.wait_end()[0] == "COMPLETED" and job.restarts() == 0
     assert "stasis: warning: the job runs on: checkpoint 1 is stored, but the job is not requeued: " in job.raw_output()
+
+
+def test_a_job_of_a_hundred_processes(bed, same_as_undisturbed):
+    script = counting(20).replace("sum=start", "for i in $(seq 100); do sleep 600 & done\nsum=start")
+    script = script.replace("exit 7", "kill $(jobs -p)\nexit 7")
+    job = bed.submit(script, "--checkpoint-every=3s", "--requeue-on-ckpt")
+    same_as_undisturbed(job, script)
+    assert job.restarts() >= 1

@@ -149,5 +149,20 @@ TEST_F(ImageStreamsTest, ACriuThatDiesEndsThem) {
   EXPECT_EQ(directory_.read("core-1.img"), "");
 }
 
+TEST_F(ImageStreamsTest, TakesThePagesOfAnyNumberOfProcesses) {
+  const std::string page(kPageSize, 'p');
+  for (int process = 0; process < 300; ++process) {
+    UniqueFd pipe = announce("pages-" + std::to_string(process) + ".img");
+    ASSERT_EQ(::write(pipe.get(), page.data(), page.size()), static_cast<ssize_t>(page.size()));
+    pipe.reset();
+    if (process % 20 != 19) continue;
+    ASSERT_TRUE(take_all());
+  }
+  criu_.reset();
+  ASSERT_TRUE(take_all());
+  EXPECT_EQ(pages_.size(), 300u);
+  EXPECT_EQ(pages_["pages-299.img"], page);
+}
+
 }  // namespace
 }  // namespace stasis

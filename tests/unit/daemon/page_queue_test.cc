@@ -12,10 +12,11 @@
 namespace stasis {
 namespace {
 
-Result<void> put(PageQueue& queue, const std::string& image, char what, std::size_t count) {
-  STASIS_LET(std::vector<char> pages, queue.buffer(Deadline::never()));
+Result<void> put(PageQueue& queue, const std::string& image, char what, std::size_t count,
+                 Deadline deadline = Deadline::never()) {
+  std::vector<char> pages = queue.buffer();
   std::fill_n(pages.begin(), count * kPageSize, what);
-  return queue.put(image, std::move(pages), count);
+  return queue.put(image, std::move(pages), count, deadline);
 }
 
 TEST(PageQueue, HandsAllOnInTheirOrder) {
@@ -51,16 +52,17 @@ TEST(PageQueue, WhoeverBringsMoreHearsOfAFailure) {
 
 TEST(PageQueue, WaitsForWhatIsNotTakenNoLongerThanItIsTold) {
   std::promise<void> disk;
+  const std::shared_future<void> answers = disk.get_future();
   PageQueue queue([&](const std::string&, const char*, std::size_t) -> Result<void> {
-    disk.get_future().wait();
+    answers.wait();
     return {};
   });
   const auto soon = [] { return Deadline::in(std::chrono::milliseconds(10)); };
   ASSERT_TRUE(put(queue, "i", 'a', 1));
   EXPECT_EQ(queue.finish(soon()).error().kind, ErrorKind::timed_out);
-  auto buffer = queue.buffer(soon());
-  while (buffer) buffer = queue.buffer(soon());
-  EXPECT_EQ(buffer.error().kind, ErrorKind::timed_out);
+  Result<void> more;
+  while (more) more = put(queue, "i", 'a', 1, soon());
+  EXPECT_EQ(more.error().kind, ErrorKind::timed_out);
   disk.set_value();
   EXPECT_TRUE(queue.finish(Deadline::never()));
 }
