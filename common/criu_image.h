@@ -16,6 +16,8 @@ namespace stasis {
 inline constexpr std::uint32_t kCriuFilesMagic = 0x56303138;
 // Of the kinds "pagemap-PID.img" and "pagemap-shmem-ID.img".
 inline constexpr std::uint32_t kCriuPagemapMagic = 0x56084025;
+// Of the kind "core-PID.img".
+inline constexpr std::uint32_t kCriuCoreMagic = 0x55053847;
 // "stats-dump".
 inline constexpr std::uint32_t kCriuStatsMagic = 0x57093306;
 

@@ -85,6 +85,8 @@ bool read_status_line(std::string_view key, std::string_view value, ProcStatus& 
   if (key == "CapEff") return to_mask(value, status.cap_effective);
   if (key == "CapBnd") return to_mask(value, status.cap_bounding);
   if (key == "CapAmb") return to_mask(value, status.cap_ambient);
+  if (key == "SigPnd") return to_mask(value, status.signals_pending);
+  if (key == "ShdPnd") return to_mask(value, status.process_signals_pending);
   if (key == "SigBlk") return to_mask(value, status.signals_blocked);
   if (key == "SigIgn") return to_mask(value, status.signals_ignored);
   if (key == "SigCgt") return to_mask(value, status.signals_caught);

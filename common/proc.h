@@ -37,7 +37,9 @@ struct ProcStatus {
   std::vector<gid_t> groups;
   std::vector<pid_t> pids;  // as seen by each PID namespace, the reader's own first; the last is its own idea of it
   std::uint64_t cap_inheritable = 0, cap_permitted = 0, cap_effective = 0, cap_bounding = 0, cap_ambient = 0;
-  std::uint64_t signals_blocked = 0, signals_ignored = 0, signals_caught = 0;  // bit N - 1 is signal N
+  std::uint64_t signals_pending = 0;          // of this thread alone; bit N - 1 is signal N
+  std::uint64_t process_signals_pending = 0;  // of any thread of the process
+  std::uint64_t signals_blocked = 0, signals_ignored = 0, signals_caught = 0;
   std::uint64_t switches = 0;      // how often it has given up its processor, or was made to
   std::uint64_t resident_kib = 0;  // 0 for kernel threads and zombies
 };

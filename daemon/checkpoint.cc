@@ -26,6 +26,7 @@
 #include "daemon/job_fields.h"
 #include "daemon/job_files.h"
 #include "daemon/job_memory.h"
+#include "daemon/late_signals.h"
 #include "daemon/preflight.h"
 #include "daemon/run_lock.h"
 #include "daemon/socket_translation.h"
@@ -219,6 +220,7 @@ Result<void> Checkpoint::note_frozen(int images, Manifest& manifest) {
   const auto tree = tree_of(processes, run_.root);
   STASIS_TRY(check_tree(tree));
   STASIS_TRY(memory_->correct(tree));
+  STASIS_TRY(note_late_signals(tree, images));
   STASIS_TRY(copy_anchor(tree.front().host, images));
   STASIS_TRY(note_addresses(images));
   STASIS_TRY(files_->note_frozen(tree));

@@ -158,3 +158,38 @@ def test_a_job_of_a_hundred_processes(bed, same_as_undisturbed):
     job = bed.submit(script, "--checkpoint-every=3s", "--requeue-on-ckpt")
     same_as_undisturbed(job, script)
     assert job.restarts() >= 1
+
+
+# Waits for one alarm after the other, and has so much memory that most come while it is dumped.
+ALARMS = """#!/usr/bin/env python3
+import ctypes, os, signal, sys, time
+class Spec(ctypes.Structure):
+    _fields_ = [("interval", ctypes.c_long * 2), ("value", ctypes.c_long * 2)]
+libc = ctypes.CDLL(None, use_errno=True)
+timer = ctypes.c_void_p()
+assert libc.timer_create(time.CLOCK_MONOTONIC, None, ctypes.byref(timer)) == 0
+once = Spec((0, 0), (0, 60000000))
+memory = bytearray(os.urandom(1 << 20)) * 128
+alarms = 0
+def alarm(*_):
+    global alarms
+    alarms += 1
+signal.signal(signal.SIGALRM, alarm)
+for step in range(120):
+    before = alarms
+    if "{kind}" == "interval":
+        signal.setitimer(signal.ITIMER_REAL, 0.06)
+    else:
+        assert libc.timer_settime(timer, 0, ctypes.byref(once), None) == 0
+    while alarms == before:
+        time.sleep(0.05)
+    print("step", step, alarms, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["interval", "posix"])
+def test_an_alarm_that_comes_while_the_job_is_dumped_is_not_lost(bed, same_as_undisturbed, kind):
+    script = ALARMS.format(kind=kind)
+    job = bed.submit(script, "--checkpoint-every=2s", "--requeue-on-ckpt")
+    same_as_undisturbed(job, script)
+    assert job.restarts() >= 2

@@ -89,11 +89,14 @@ TEST(ProcStatus, ReadsIdsGroupsNamespacePidsAndCapabilities) {
   const auto status = parse_proc_status(
       "Name:\tx\\nUid:\t0\t0\t0\t0\nUmask:\t0022\nUid:\t1000\t1001\t1002\t1003\nGid:\t10\t11\t12\t13\n"
       "Groups:\t27 1000 \nNSpid:\t4711\t12\t1\nVmRSS:\t    5368 "
-      "kB\nSigBlk:\t0000000000000200\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000004002\nCapInh:\t0000000000000000\n"
+      "kB\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000002000\nSigBlk:\t0000000000000200\nSigIgn:"
+      "\t0000000000001000\nSigCgt:\t0000000000004002\nCapInh:\t0000000000000000\n"
       "CapPrm:\t00000000000000ff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000001\n"
       "State:\tS (sleeping)\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t7\n");
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ(status->uid.real, 1000U);
+  EXPECT_EQ(status->signals_pending, 1U);
+  EXPECT_EQ(status->process_signals_pending, 0x2000U);
   EXPECT_EQ(status->uid.effective, 1001U);
   EXPECT_EQ(status->uid.file_system, 1003U);
   EXPECT_EQ(status->gid.saved, 12U);
