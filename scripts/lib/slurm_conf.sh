@@ -46,7 +46,7 @@ slurm_conf() {
   local nodes=$1 cpus memory proctrack=cgroup container=''
   cpus=$(nproc)
   # Each node has the whole machine's memory and promises a part of it.
-  memory=$(awk '$1 == "MemTotal:" { m = int($2 / 1024 * 0.8); print m < 3000 ? m : 3000 }' /proc/meminfo)
+  memory=$(awk '$1 == "MemTotal:" { m = int($2 / 1024 * 0.8); print m < 5000 ? m : 5000 }' /proc/meminfo)
   case " $* " in *' linuxproc '*) proctrack=linuxproc ;; esac
   case " $* " in *' tmpfs '*) container=JobContainerType=job_container/tmpfs ;; esac
   cat <<TXT
