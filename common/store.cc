@@ -113,8 +113,8 @@ std::string CheckpointStore::part_directory(const JobKey& job, const std::string
   return job_directory(job) + "/" + part;
 }
 
-// Where root is nobody, NFS may refuse it even the facts about a directory that it may not read: Linux 7 asks for a
-// delegation of the directory along with them. The user gets to know them always; they are the same for everybody.
+// Where root is nobody, NFS may refuse it even the facts about a directory that it may not read: with Linux 7.2 it
+// does, now and then. The user gets to know them always; they are the same for everybody.
 Result<std::optional<DirectoryFacts>> CheckpointStore::user_directory_facts(const std::string& path, uid_t uid) const {
   auto facts = files_->directory_facts(path);
   if (facts || facts.error().kind != ErrorKind::denied) return facts;

@@ -140,8 +140,8 @@ class CheckpointStore {
   std::string part_directory(const JobKey& job, const std::string& part) const;
   Result<std::vector<Generation>> named(const JobKey& job, const std::string& part,
                                         std::optional<std::uint32_t> (*parse)(std::string_view)) const;
-  // The storage with the rights that count for that user's directory.
   Result<std::optional<DirectoryFacts>> user_directory_facts(const std::string& path, uid_t uid) const;
+  // The storage with the rights that count for that user's directory.
   Result<std::shared_ptr<FileSystem>> files_for(const std::string& cluster, uid_t uid) const;
   Result<std::shared_ptr<FileSystem>> make_directories(const Manifest& manifest) const;
   Result<void> make_shared_directory(const std::string& path) const;

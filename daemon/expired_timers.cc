@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kFiles[] = "files.img";
 
-bool has_no_next_time(const criu::Timer& timer) {
+bool has_no_next_time(const criu::TimerFd& timer) {
   const bool periodic = timer.isec() != 0 || timer.insec() != 0;
   return timer.ticks() != 0 && periodic && timer.vsec() == 0 && timer.vnsec() == 0;
 }

@@ -72,6 +72,11 @@ class Cores {
     for (const auto& timer : timers.posix()) {
       if (timer.vsec() == 0 && timer.vnsec() == 0) add_of(timer, pending);
     }
+    // Or it came when criu had noted the timers already, from one that will bring it again.
+    const bool comes_again = std::any_of(timers.posix().begin(), timers.posix().end(), [](const auto& timer) {
+      const bool once = timer.isec() == 0 && timer.insec() == 0;
+      return timer.si_signo() == SIGALRM && once && (timer.vsec() != 0 || timer.vnsec() != 0);
+    });
     const bool expired = timers.real().vsec() == 0 && timers.real().vusec() == 0;
     // One with a period, which the kernel starts again when its signal is taken.
     if (expired && (timers.real().isec() != 0 || timers.real().iusec() != 0)) {
@@ -81,7 +86,7 @@ class Cores {
       changed_.push_back(leader_);
     }
     criu::PendingSignals& queue = *leader->second.mutable_tc()->mutable_signals_s();
-    if (expired && (pending.process & bit(SIGALRM)) != 0 && !has(queue, SIGALRM)) {
+    if (expired && !comes_again && (pending.process & bit(SIGALRM)) != 0 && !has(queue, SIGALRM)) {
       siginfo_t info{};
       info.si_signo = SIGALRM;
       info.si_code = SI_KERNEL;

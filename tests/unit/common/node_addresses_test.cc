@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/node_addresses.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
+
+#include "tests/unit/address_words.h"
 
 namespace stasis {
 namespace {
-
-AddressWords words(const std::string& text) {
-  AddressWords result(4);
-  if (::inet_pton(AF_INET6, text.c_str(), result.data()) == 1) return result;
-  result.resize(1);
-  EXPECT_EQ(::inet_pton(AF_INET, text.c_str(), result.data()), 1) << text;
-  return result;
-}
 
 // "eth0 10.0.0.1", each.
 std::vector<NodeAddress> addresses(std::initializer_list<std::pair<const char*, const char*>> list) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/closed_connections.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -10,17 +9,10 @@
 #include <string>
 
 #include "common/unique_fd.h"
+#include "tests/unit/address_words.h"
 
 namespace stasis {
 namespace {
-
-AddressWords words(const std::string& text) {
-  AddressWords result(4);
-  if (::inet_pton(AF_INET6, text.c_str(), result.data()) == 1) return result;
-  result.resize(1);
-  EXPECT_EQ(::inet_pton(AF_INET, text.c_str(), result.data()), 1) << text;
-  return result;
-}
 
 bool meet(const std::string& one, const std::string& other, unsigned number = 80) {
   const bool result = Port{words(one), 80}.meets({words(other), number});

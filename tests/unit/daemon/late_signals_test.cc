@@ -81,6 +81,12 @@ TEST_F(LateSignals, AnAlarmThatIsStillToComeIsNot) {
   EXPECT_FALSE(add_late());
 }
 
+TEST_F(LateSignals, AnAlarmThatItsTimerWillBringAgainIsNot) {
+  add_timer(3, SIGALRM, 1);
+  now.process = bit(SIGALRM);
+  EXPECT_FALSE(add_late());
+}
+
 TEST_F(LateSignals, APeriodicAlarmGoesOn) {
   leader.mutable_tc()->mutable_timers()->mutable_real()->set_iusec(5000);
   now.process = bit(SIGALRM);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/socket_translation.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
 #include "common/criu_files.pb.h"
 #include "common/criu_image.h"
+#include "tests/unit/address_words.h"
 
 namespace stasis {
 namespace {
@@ -16,13 +16,6 @@ constexpr std::uint32_t kInetSocket = 4;
 
 class SocketTranslation : public testing::Test {
  protected:
-  static AddressWords words(const std::string& text) {
-    AddressWords result(4);
-    if (::inet_pton(AF_INET6, text.c_str(), result.data()) == 1) return result;
-    result.resize(1);
-    EXPECT_EQ(::inet_pton(AF_INET, text.c_str(), result.data()), 1) << text;
-    return result;
-  }
   void add(const std::string& from, std::uint32_t from_port, const std::string& to, std::uint32_t to_port,
            std::uint32_t state = TCP_ESTABLISHED, std::uint32_t proto = IPPROTO_TCP) {
     criu::File file;
