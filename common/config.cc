@@ -312,6 +312,7 @@ class Parser {
                               {"users_may_opt_out", boolean(p.users_may_opt_out)},
                               {"final_dump_margin", duration(p.final_dump_margin)},
                               {"dump_timeout", duration(p.dump_timeout)},
+                              {"track_memory", boolean(p.track_memory)},
                               {"compression", number(p.compression, 0, 19)},
                               {"file_copy_limit", size(p.file_copy_limit)}}));
     if (const auto contradiction = contradiction_in(p)) return refuse(section.line, *contradiction);

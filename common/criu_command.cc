@@ -24,13 +24,19 @@ std::vector<std::string> common_part(const std::string& criu, const char* action
 std::vector<std::string> criu_dump_command(const std::string& criu, const DumpOptions& options) {
   auto words = common_part(criu, "dump", kDumpLog);
   words.insert(words.end(), {"--tree", std::to_string(options.root), "--action-script", kHookProgram,
-                             // Through a socket among the images, not into files: daemon/image_streams.h.
-                             "--stream",
                              // Deleted files that are still open travel in the images; 1 MiB would be the default.
                              "--ghost-limit", "1G",
                              // For collecting the tree; 10 s would be the default.
                              "--timeout", std::to_string(options.timeout.count())});
   if (options.leave_running) words.emplace_back("--leave-running");
+  if (options.track_memory || !options.known.empty()) words.emplace_back("--track-mem");
+  if (options.known.empty()) {
+    // Through a socket among the images, not into files: daemon/image_streams.h. With pages left out criu cannot do
+    // that.
+    words.emplace_back("--stream");
+  } else {
+    words.insert(words.end(), {"--prev-images-dir", options.known});
+  }
   return words;
 }
 

@@ -18,6 +18,11 @@ struct DumpOptions {
   pid_t root = 0;             // in the capsule's PID namespace
   bool leave_running = true;  // false: criu ends the tree once the hook lets it go on
   std::chrono::seconds timeout{600};
+  // The kernel tells from then on which pages are written to.
+  bool track_memory = false;
+  // Not empty: a directory among the images, which says what was known of the memory when the kernel began to. All that
+  // was not written to since is left out; and what is there comes in files, not through the socket.
+  std::string known;
 };
 
 struct RestoreOptions {

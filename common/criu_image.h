@@ -18,6 +18,8 @@ inline constexpr std::uint32_t kCriuFilesMagic = 0x56303138;
 inline constexpr std::uint32_t kCriuPagemapMagic = 0x56084025;
 // Of the kind "core-PID.img".
 inline constexpr std::uint32_t kCriuCoreMagic = 0x55053847;
+// "inventory.img".
+inline constexpr std::uint32_t kCriuInventoryMagic = 0x58313116;
 // "stats-dump".
 inline constexpr std::uint32_t kCriuStatsMagic = 0x57093306;
 

@@ -17,4 +17,7 @@ Result<std::uint64_t> parse_smaps_rollup(std::string_view text);
 // Of all of them together, in bytes. A process that cannot be read, or has just ended, counts nothing.
 std::uint64_t memory_to_dump(const std::vector<CapsuleProcess>& tree);
 
+// What the node has left for whoever wants it, in bytes; 0: nobody knows.
+std::uint64_t available_memory();
+
 }  // namespace stasis

@@ -67,12 +67,18 @@ Result<void> PageCapture::find_places(const char* pages, std::size_t count, cons
   return {};
 }
 
-Result<void> PageCapture::learn(const char* pages, std::size_t count) {
-  return find_places(pages, count, [](PagePlace) {});
+Result<void> PageCapture::learn(const char* pages, std::size_t count, const TakePlace& take) {
+  return find_places(pages, count, take);
 }
 
+PageImage& PageCapture::image_called(const std::string& name) {
+  return images_.try_emplace(name, PageImage{name, {}}).first->second;
+}
+
+void PageCapture::add_known(const std::string& image, const PageRun& run) { image_called(image).add(run); }
+
 Result<void> PageCapture::add_pages(const std::string& image, const char* pages, std::size_t count) {
-  PageImage& to = images_.try_emplace(image, PageImage{image, {}}).first->second;
+  PageImage& to = image_called(image);
   return find_places(pages, count, [&to](PagePlace place) { to.add(place); });
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -25,12 +26,15 @@ class PageCapture {
   // `create` makes the page file of generation `number`. The index outlives this.
   PageCapture(PageIndex& index, std::uint32_t number, PageFileWriter::Create create, Compression compression);
 
-  // Stores what is new among `count` pages; they belong to no image.
-  Result<void> learn(const char* pages, std::size_t count);
+  // Stores what is new among `count` pages; they belong to no image. Calls for the place of each.
+  using TakePlace = std::function<void(PagePlace)>;
+  Result<void> learn(const char* pages, std::size_t count, const TakePlace& take);
   // From now on what is new is kept in a file of `directory`, which nobody sees, until finish().
   Result<void> hold_back(int directory);
   // The next pages of the image of that name ("pages-1.img").
   Result<void> add_pages(const std::string& image, const char* pages, std::size_t count);
+  // The next ones of it are stored already.
+  void add_known(const std::string& image, const PageRun& run);
   // How many it has so far.
   std::uint64_t pages_of(const std::string& image) const;
   // These were read at the wrong moment, and are what is there now: by their place in the image.
@@ -41,9 +45,9 @@ class PageCapture {
   std::uint64_t new_pages() const { return pages_; }
 
  private:
-  // Calls `take` with the place of each.
   template <class Take>
   Result<void> find_places(const char* pages, std::size_t count, const Take& take);
+  PageImage& image_called(const std::string& name);
   Result<PagePlace> place_of(const PageHash& hash, const char* page);
   Result<void> store(const char* page);
   Result<void> write_held();

@@ -62,6 +62,8 @@ struct Policy {
   std::chrono::seconds final_dump_margin{10};
   // Past it a dump is given up and the job goes on. Half a TiB at 300 MiB/s takes about this long.
   std::chrono::seconds dump_timeout{std::chrono::minutes(30)};
+  // That pages which were not written to are not looked at, where the kernel can tell.
+  bool track_memory = true;
   // zstd's level; 0: none. At 1 a core makes some 500 MB/s, more than most jobs get of a shared file system.
   int compression = 1;
   // Copying 256 MiB holds a job up for some 100 ms.

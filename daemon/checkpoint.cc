@@ -75,6 +75,21 @@ std::array<std::string, 3> stdio_of(pid_t shim) {
   return stdio;
 }
 
+// Of a dump that has failed, so that there can be another.
+Result<void> remove_criu_images(int images) {
+  std::error_code error;
+  std::vector<std::string> names;
+  const std::string path = "/proc/self/fd/" + std::to_string(images);
+  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().extension() == ".img") names.push_back(at->path().filename());
+  }
+  if (error) return fail(errno_error("list the images", error.value()));
+  for (const auto& name : names) {
+    if (::unlinkat(images, name.c_str(), 0) != 0) return fail(errno_error("remove " + name, errno));
+  }
+  return {};
+}
+
 std::string kernel_release() {
   utsname names{};
   ::uname(&names);
@@ -105,6 +120,8 @@ class Checkpoint {
  private:
   const Policy& policy() const { return config_.policy_for(run_.facts.partition); }
   Manifest new_manifest() const;
+  Result<Dump> freeze(int images, int lock);
+  Result<Dump> dump_once(int images, int lock);
   Result<void> note_frozen(int images, Manifest& manifest);
   Result<Message> leave_after_steps(const std::vector<CapsuleProcess>& tree) const;
   Result<void> check_tree(const std::vector<CapsuleProcess>& tree) const;
@@ -126,6 +143,7 @@ class Checkpoint {
   std::uint64_t bytes_ = 0;
   bool stored_ = false;
   std::int64_t frozen_us_ = 0;
+  std::string untracked_;  // why the memory was dumped as if nothing were known of it
 };
 
 Result<Message> Checkpoint::make() {
@@ -152,24 +170,19 @@ Result<Message> Checkpoint::make() {
   files_->save_in_advance();
   const bool ends = order_.afterwards != Afterwards::go_on;
   if (ends) say("checkpoint " + std::to_string(number_) + " of job " + std::to_string(run_.facts.job) + ": dumping");
-  // One that ends stands still until it is stored, so that nothing would be won.
-  if (!ends) memory_->learn(tree);
+  memory_->prepare(tree, !ends);
   const auto frozen_since = Clock::now();
   STASIS_TRY(let_criu_reach_files(run_, images.get()));
-  STASIS_LET(Dump dump, Dump::start(run_, config_, !ends, images.get(), lock.get(),
-                                    [this](const std::string& image, const char* pages, std::size_t count) {
-                                      return memory_->add_pages(image, pages, count);
-                                    }));
-  const auto frozen = dump.wait_frozen(Deadline::in(policy().dump_timeout));
-  if (!frozen)
-    return fail(frozen.error().kind, explain_failed_dump(frozen.error().message, tree, policy().outside_connections));
+  auto dump = freeze(images.get(), lock.get());
+  if (!dump)
+    return fail(dump.error().kind, explain_failed_dump(dump.error().message, tree, policy().outside_connections));
   STASIS_TRY(note_frozen(images.get(), manifest));
   if (ends) {
-    STASIS_TRY(finish(dump, images.get(), manifest));
+    STASIS_TRY(finish(*dump, images.get(), manifest));
     frozen_us_ = microseconds_since(frozen_since);
   } else {
-    STASIS_TRY(dump.release());
-    const auto counted = dump.frozen_time();
+    STASIS_TRY(dump->release());
+    const auto counted = dump->frozen_time();
     frozen_us_ = counted ? counted->count() : microseconds_since(frozen_since);
     line_.tell(Message("released"));
     STASIS_TRY(publish(images.get(), manifest));
@@ -177,10 +190,34 @@ Result<Message> Checkpoint::make() {
   Message result("checkpointed");
   result.add("number", number_).add("bytes", static_cast<std::int64_t>(bytes_)).add("frozen_us", frozen_us_);
   result.add("took_ms", microseconds_since(start) / 1000).add("shared", static_cast<std::int64_t>(files_->shared()));
+  result.add("known", static_cast<std::int64_t>(memory_->known_bytes()));
+  if (!untracked_.empty()) result.add("untracked", printable(untracked_));
   note_in_slurm(result);
   // The run's next one, if there is any, has a directory of its own.
   if (ends) remove_locked_run_directory(directory);
   return result;
+}
+
+Result<Dump> Checkpoint::freeze(int images, int lock) {
+  auto dump = dump_once(images, lock);
+  // What goes wrong with pages left out is no reason to be without a checkpoint.
+  if (dump || !memory_->stop_tracking()) return dump;
+  untracked_ = dump.error().message;
+  STASIS_TRY(remove_criu_images(images));
+  return dump_once(images, lock);
+}
+
+Result<Dump> Checkpoint::dump_once(int images, int lock) {
+  DumpOptions options;
+  options.root = run_.root;
+  options.leave_running = order_.afterwards == Afterwards::go_on;
+  STASIS_TRY(memory_->add_to(options));
+  STASIS_LET(Dump dump, Dump::start(run_, config_, options, images, lock,
+                                    [this](const std::string& image, const char* pages, std::size_t count) {
+                                      return memory_->add_pages(image, pages, count);
+                                    }));
+  STASIS_TRY(dump.wait_frozen(Deadline::in(policy().dump_timeout)));
+  return dump;
 }
 
 Result<Message> Checkpoint::leave_after_steps(const std::vector<CapsuleProcess>& tree) const {
@@ -219,7 +256,7 @@ Result<void> Checkpoint::note_frozen(int images, Manifest& manifest) {
   STASIS_LET(const auto processes, capsule_processes(run_.init));
   const auto tree = tree_of(processes, run_.root);
   STASIS_TRY(check_tree(tree));
-  STASIS_TRY(memory_->correct(tree));
+  STASIS_TRY(memory_->note_frozen(tree));
   STASIS_TRY(note_late_signals(tree, images));
   STASIS_TRY(copy_anchor(tree.front().host, images));
   STASIS_TRY(note_addresses(images));

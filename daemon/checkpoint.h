@@ -30,7 +30,8 @@ struct CheckpointOrder {
   std::chrono::seconds kill_wait{30};
 };
 
-// "checkpointed" (number, bytes, shared, frozen_us, took_ms, and job_fields.h if slurmctld answered), "left" (text:
+// "checkpointed" (number, bytes, shared, known, frozen_us, took_ms, untracked: why nothing of the memory was taken for
+// known in the end, and job_fields.h if slurmctld answered), "left" (text:
 // without a checkpoint of its own, after its steps) or "skipped" (reason, text, number: it would have had). On the way
 // "say" (text) for the job's output, and "released" once the tree goes on.
 Message make_checkpoint(const CheckpointOrder& order, const Config& config, const CheckpointStore& store,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/criu_memory.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -11,23 +12,29 @@
 namespace stasis {
 namespace {
 
-// Of PagemapEntry.flags: the pages are in the image.
-constexpr std::uint32_t kPresent = 1U << 2;
+// Of PagemapEntry.flags: the pages are in the dump before this one, or in this one's image.
+constexpr std::uint32_t kInParent = 1U << 0, kPresent = 1U << 2;
 // User space ends long before, on every machine.
 constexpr std::uint64_t kMostPages = std::numeric_limits<std::int64_t>::max() / kPageSize;
+// Criu's first version of images, which it still writes.
+constexpr std::uint32_t kImagesVersion = 1;
 
-Result<void> add_range(const std::string& bytes, std::vector<MemoryRange>& ranges) {
+// Flags are there since CRIU 2.0; what has none is in the image, unless it says otherwise.
+bool in_parent(const criu::PagemapEntry& entry) {
+  return entry.in_parent() || (entry.has_flags() && (entry.flags() & kInParent) != 0);
+}
+
+Result<void> add_range(const std::string& bytes, std::vector<PagemapRange>& ranges) {
   criu::PagemapEntry entry;
   if (!entry.ParseFromString(bytes)) return fail(ErrorKind::corrupt, "a pagemap with an entry that is none");
-  if (entry.in_parent()) return fail(ErrorKind::unsupported, "a pagemap with pages in another dump");
-  // Flags are there since CRIU 2.0; what has none is in the image.
-  if (entry.has_flags() && (entry.flags() & kPresent) == 0) return {};
+  const bool known = in_parent(entry);
+  if (!known && entry.has_flags() && (entry.flags() & kPresent) == 0) return {};
   const std::uint64_t pages = entry.has_many_pages() ? entry.many_pages() : entry.few_pages();
   const std::uint64_t first = entry.vaddr() / kPageSize;
   if (entry.vaddr() % kPageSize != 0 || pages > kMostPages || first > kMostPages - pages) {
     return fail(ErrorKind::corrupt, "a pagemap with pages that cannot be");
   }
-  ranges.push_back({entry.vaddr(), pages});
+  ranges.push_back({{entry.vaddr(), pages}, known});
   return {};
 }
 
@@ -42,6 +49,45 @@ Result<CriuPagemap> parse_criu_pagemap(std::string_view image) {
   CriuPagemap map{"pages-" + std::to_string(head.pages_id()) + ".img", {}};
   for (std::size_t i = 1; i < entries.size(); ++i) STASIS_TRY(add_range(entries[i], map.ranges));
   return map;
+}
+
+Result<std::string> complete_criu_pagemap(std::string_view image) {
+  STASIS_LET(auto entries, read_criu_image(image, kCriuPagemapMagic));
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    criu::PagemapEntry entry;
+    if (!entry.ParseFromString(entries[i])) return fail(ErrorKind::corrupt, "a pagemap with an entry that is none");
+    if (!in_parent(entry)) continue;
+    entry.clear_in_parent();
+    entry.set_flags((entry.flags() & ~kInParent) | kPresent);
+    entries[i] = entry.SerializeAsString();
+  }
+  return write_criu_image(entries, kCriuPagemapMagic);
+}
+
+std::string write_criu_pagemap(std::uint32_t pages_id, const std::vector<MemoryRange>& ranges) {
+  criu::PagemapHead head;
+  head.set_pages_id(pages_id);
+  std::vector<std::string> entries{head.SerializeAsString()};
+  for (MemoryRange left : ranges) {
+    while (left.pages > 0) {
+      const auto now = std::min<std::uint64_t>(left.pages, std::numeric_limits<std::uint32_t>::max());
+      criu::PagemapEntry entry;
+      entry.set_vaddr(left.address);
+      entry.set_few_pages(static_cast<std::uint32_t>(now));
+      entry.set_many_pages(now);
+      entry.set_flags(kPresent);
+      entries.push_back(entry.SerializeAsString());
+      left = {left.address + now * kPageSize, left.pages - now};
+    }
+  }
+  return write_criu_image(entries, kCriuPagemapMagic);
+}
+
+std::string write_criu_inventory(std::chrono::microseconds uptime) {
+  criu::Inventory inventory;
+  inventory.set_img_version(kImagesVersion);
+  inventory.set_dump_uptime(static_cast<std::uint64_t>(uptime.count()));
+  return write_criu_image({inventory.SerializeAsString()}, kCriuInventoryMagic);
 }
 
 Result<std::chrono::microseconds> parse_frozen_time(std::string_view image) {

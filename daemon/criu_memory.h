@@ -21,12 +21,23 @@ struct MemoryRange {
   friend bool operator==(const MemoryRange&, const MemoryRange&) = default;
 };
 
+struct PagemapRange : MemoryRange {
+  bool known = false;  // not in the image: those that criu was told of, and that were not written to since
+  friend bool operator==(const PagemapRange&, const PagemapRange&) = default;
+};
+
 struct CriuPagemap {
-  std::string image;                // "pages-1.img", which has the pages
-  std::vector<MemoryRange> ranges;  // all that are in it, in their order there
+  std::string image;                 // "pages-1.img", which has the pages
+  std::vector<PagemapRange> ranges;  // all that the process has, by rising address; in the image one behind the other
 };
 
 Result<CriuPagemap> parse_criu_pagemap(std::string_view image);
+// The same, with all of its pages in the image.
+Result<std::string> complete_criu_pagemap(std::string_view image);
+
+// What criu takes for a dump from before: an inventory, which says when that was made, and the pagemap of each process.
+std::string write_criu_pagemap(std::uint32_t pages_id, const std::vector<MemoryRange>& ranges);
+std::string write_criu_inventory(std::chrono::microseconds uptime);
 
 // From stats-dump.
 Result<std::chrono::microseconds> parse_frozen_time(std::string_view image);

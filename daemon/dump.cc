@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <vector>
 
-#include "common/criu_command.h"
 #include "common/criu_log.h"
 #include "common/namespaces.h"
 #include "common/protocol.h"
@@ -19,7 +18,7 @@
 
 namespace stasis {
 
-Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_running, int images, int lock,
+Result<Dump> Dump::start(const Run& run, const Config& config, const DumpOptions& options, int images, int lock,
                          PageQueue::Take take_pages) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(errno_error("socketpair", errno));
@@ -27,10 +26,11 @@ Result<Dump> Dump::start(const Run& run, const Config& config, bool leave_runnin
   const UniqueFd theirs(pair[1]);
   const UniqueFd output(::openat(images, "criu.out", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!output) return fail(errno_error("create criu.out", errno));
-  DumpOptions options;
-  options.root = run.root;
-  options.leave_running = leave_running;
-  STASIS_LET(ImageStreams streams, ImageStreams::listen(images, std::move(take_pages)));
+  std::optional<ImageStreams> streams;
+  if (options.known.empty()) {
+    STASIS_LET(ImageStreams listening, ImageStreams::listen(images, std::move(take_pages)));
+    streams.emplace(std::move(listening));
+  }
   const Pass pass[] = {{images, kImagesFd}, {theirs.get(), kHookFd}, {lock, kHookFd + 1}};
   STASIS_LET(const pid_t criu,
              spawn_in_capsule(run.init_pidfd, Enter::mounts_and_pids, criu_dump_command(config.criu, options),
@@ -43,14 +43,15 @@ Dump::~Dump() {
 }
 
 Result<void> Dump::wait_frozen(Deadline deadline) {
-  for (bool frozen = false; !frozen || !streams_->idle();) {
-    auto waits = streams_->waits();
+  for (bool frozen = false; !frozen || (streams_ && !streams_->idle());) {
+    std::vector<pollfd> waits;
+    if (streams_) waits = streams_->waits();
     // Once it has spoken, nothing more is to be heard from the hook.
     waits.push_back({frozen ? -1 : hook_.get(), POLLIN, 0});
     const int ready = ::poll(waits.data(), waits.size(), deadline.poll_timeout());
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return fail(ErrorKind::timed_out, "criu took too long");
-    STASIS_TRY(streams_->take(deadline));
+    if (streams_) STASIS_TRY(streams_->take(deadline));
     if (waits.back().revents == 0) continue;
     char word = 0;
     if (::read(hook_.get(), &word, 1) == 1 && word == 'F') {
@@ -64,7 +65,8 @@ Result<void> Dump::wait_frozen(Deadline deadline) {
     if (criu_was_out_of_space(reason)) return fail(ErrorKind::no_space, reason);
     return fail(WIFEXITED(status) ? ErrorKind::unsupported : ErrorKind::failed, reason);
   }
-  return streams_->finish(deadline);
+  if (streams_) return streams_->finish(deadline);
+  return {};
 }
 
 Result<void> Dump::release() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // dump.h - one criu dump under way: started, frozen, released. The images are in a node-local directory, but for those
-// of pages, which are handed on.
+// of pages, which are handed on, unless some of the memory is known already.
 #pragma once
 
 #include <sys/types.h>
@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "common/criu_command.h"
 #include "common/deadline.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -21,7 +22,7 @@ namespace stasis {
 class Dump {
  public:
   // Starts criu on the run's tree. `lock` is inherited by it.
-  static Result<Dump> start(const Run& run, const Config& config, bool leave_running, int images, int lock,
+  static Result<Dump> start(const Run& run, const Config& config, const DumpOptions& options, int images, int lock,
                             PageQueue::Take take_pages);
 
   Dump(Dump&& other) noexcept
@@ -45,7 +46,7 @@ class Dump {
   std::optional<std::chrono::microseconds> frozen_time() const;
 
  private:
-  Dump(pid_t criu, UniqueFd hook, int images, ImageStreams streams)
+  Dump(pid_t criu, UniqueFd hook, int images, std::optional<ImageStreams> streams)
       : criu_(criu), hook_(std::move(hook)), images_(images), streams_(std::move(streams)) {}
   int reap();
   std::string why() const;
@@ -53,7 +54,7 @@ class Dump {
   pid_t criu_;
   UniqueFd hook_;
   int images_;
-  std::optional<ImageStreams> streams_;
+  std::optional<ImageStreams> streams_;  // none: criu writes files
 };
 
 }  // namespace stasis

@@ -9,11 +9,13 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "common/file_index.h"
+#include "common/memory_use.h"
 #include "daemon/criu_memory.h"
 #include "daemon/images_file.h"
-#include "daemon/process_memory.h"
+#include "daemon/memory_tracking.h"
 
 namespace stasis {
 namespace {
@@ -25,6 +27,10 @@ constexpr std::size_t kLearnedAtOnce = 256;
 constexpr std::size_t kCorrectedAtOnce = 2048;
 // Each is a file to be kept and opened; and what they hold in vain is bounded, as a half of each at most is.
 constexpr std::size_t kMostPageFiles = 16;
+// So little is in the page cache before anybody notices.
+constexpr std::uint64_t kLittle = 64 << 20;
+// A disk takes milliseconds. What takes longer is not waited for: the job's memory is read while it stands still, then.
+constexpr std::chrono::seconds kTransfersArrive{2};
 
 Result<void> write_fully(int fd, const std::string& text) {
   for (std::size_t at = 0; at < text.size();) {
@@ -34,6 +40,24 @@ Result<void> write_fully(int fd, const std::string& text) {
     at += static_cast<std::size_t>(written);
   }
   return {};
+}
+
+// lost: there are not as many bytes.
+Result<void> read_fully(int fd, char* into, std::size_t size) {
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t got = ::read(fd, into + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(errno_error("read pages", errno));
+    if (got == 0) return fail(ErrorKind::lost, "has fewer pages than it says");
+    done += static_cast<std::size_t>(got);
+  }
+  return {};
+}
+
+std::uint64_t pages_in(const std::vector<MemoryRange>& ranges) {
+  std::uint64_t pages = 0;
+  for (const auto& range : ranges) pages += range.pages;
+  return pages;
 }
 
 // Those pages of `range`, by their place in it and how many there are, that are in one of the others.
@@ -86,6 +110,9 @@ Result<std::unique_ptr<JobMemory>> JobMemory::open(const Run& run, const Config&
   STASIS_LET(PageIndex index, PageIndex::open(page_index_path(config, run), identity, memory / kPageSize));
   forget_poor_files(index);
   std::unique_ptr<JobMemory> job(new JobMemory(std::move(index), std::move(map), previous, images));
+  job->known_directory_ = local_directory(config, run.facts) + "/known";
+  job->memory_ = memory;
+  job->tracks_ = config.policy_for(run.facts.partition).track_memory && kernel_tracks_memory();
   const Compression compression{config.policy_for(run.facts.partition).compression, kThreads};
   const auto create = [&publication, number] { return publication.create(page_file_name(number)); };
   job->capture_ = std::make_unique<PageCapture>(job->index_, number, create, compression);
@@ -103,6 +130,23 @@ bool JobMemory::much_is_new() const {
   return new_pages > all / 4;
 }
 
+void JobMemory::prepare(const std::vector<CapsuleProcess>& tree, bool go_on) {
+  tracks_ = tracks_ && may_track(tree);
+  auto known = known_before();
+  if (tracks_ && known && little_is_written(tree, *known)) {
+    known_ = std::move(*known);
+    return;
+  }
+  // One that ends stands still until it is stored, so that nothing would be won.
+  if (!go_on) {
+    tracks_ = false;
+    return;
+  }
+  if (!tracks_) return learn(tree);
+  known = know(tree);
+  if (known && little_is_written(tree, *known)) known_ = std::move(*known);
+}
+
 void JobMemory::learn(const std::vector<CapsuleProcess>& tree) {
   if (!much_is_new()) return;
   std::vector<char> buffer(kLearnedAtOnce * kPageSize);
@@ -116,7 +160,7 @@ void JobMemory::learn(const std::vector<CapsuleProcess>& tree) {
         const auto count = std::min<std::uint64_t>(range.pages, kLearnedAtOnce);
         // What was there a moment ago may be gone.
         if (!memory->read(range.address, count * kPageSize, buffer.data())) break;
-        if (!capture_->learn(buffer.data(), count)) return;
+        if (!capture_->learn(buffer.data(), count, [](PagePlace) {})) return;
         range.address += count * kPageSize;
         range.pages -= count;
       }
@@ -124,10 +168,121 @@ void JobMemory::learn(const std::vector<CapsuleProcess>& tree) {
   }
 }
 
+// Of one process that cannot be tracked criu's dump would be refused; and of one that tracks itself it must not be.
+bool JobMemory::may_track(const std::vector<CapsuleProcess>& tree) const {
+  return std::all_of(tree.begin(), tree.end(), [](const CapsuleProcess& process) {
+    const auto memory = ProcessMemory::open(process);
+    return memory && is_ours_to_track(*memory);
+  });
+}
+
+// What the checkpoint before this one has left, which is gone then. A page file that is not to be referred to any more
+// has to be read again.
+Result<KnownMemory> JobMemory::known_before() const {
+  if (previous_manifest_ == nullptr) return fail(ErrorKind::not_found, "nothing is known of the memory");
+  STASIS_LET(KnownMemory known, take_known_memory(known_directory_, *previous_manifest_, previous_));
+  for (const auto& [pid, process] : known.processes) {
+    if (!process.is_within(index_.files())) return fail(ErrorKind::not_found, "some of the memory is stored again");
+  }
+  return known;
+}
+
+// Reads all that the tree has in memory. What is written to meanwhile will be found written to.
+Result<KnownMemory> JobMemory::know(const std::vector<CapsuleProcess>& tree) {
+  KnownMemory known;
+  known.uptime = uptime_now();
+  std::vector<std::pair<int, ProcessMemory>> memories;
+  for (const auto& process : tree) {
+    auto memory = ProcessMemory::open(process);
+    if (!memory) continue;
+    STASIS_TRY(begin_tracking(*memory));
+    STASIS_TRY(mark_tracked(*memory));
+    memories.emplace_back(process.inside, std::move(*memory));
+  }
+  STASIS_TRY(wait_for_transfers(tree, Deadline::in(kTransfersArrive)));
+  for (const auto& [pid, memory] : memories) {
+    if (auto process = know(memory)) known.processes[pid] = std::move(*process);
+  }
+  return known;
+}
+
+Result<KnownProcess> JobMemory::know(const ProcessMemory& memory) {
+  KnownProcess known;
+  STASIS_LET(const auto ranges, tracked_pages(memory, Pages::all));
+  std::vector<char> buffer(kLearnedAtOnce * kPageSize);
+  for (MemoryRange range : ranges) {
+    while (range.pages > 0) {
+      auto count = std::min<std::uint64_t>(range.pages, kLearnedAtOnce);
+      bool read = static_cast<bool>(memory.read(range.address, count * kPageSize, buffer.data()));
+      // Some of it may be gone since: page by page, then.
+      if (!read && count > 1) {
+        count = 1;
+        read = static_cast<bool>(memory.read(range.address, kPageSize, buffer.data()));
+      }
+      std::uint64_t address = range.address;
+      if (read) {
+        STASIS_TRY(capture_->learn(buffer.data(), count, [&](PagePlace place) {
+          known.add(address, {place.generation, place.page, 1});
+          address += kPageSize;
+        }));
+      }
+      range = {range.address + count * kPageSize, range.pages - count};
+    }
+  }
+  return known;
+}
+
+// So that a file on the node's disk, in the page cache rather, is the shorter way than reading all of the memory.
+bool JobMemory::little_is_written(const std::vector<CapsuleProcess>& tree, const KnownMemory& known) const {
+  std::uint64_t all = 0, written = 0;
+  for (const auto& process : tree) {
+    const auto memory = ProcessMemory::open(process);
+    if (!memory) continue;
+    const bool is_known = known.processes.count(process.inside) != 0;
+    const auto has = tracked_pages(*memory, Pages::all);
+    const auto new_ones = is_known ? tracked_pages(*memory, Pages::written) : has;
+    if (!has || !new_ones) return false;
+    all += pages_in(*has);
+    written += pages_in(*new_ones);
+  }
+  // What processes share is dumped anew each time.
+  const std::uint64_t shared = memory_ - std::min(memory_, all * kPageSize);
+  const std::uint64_t bytes = written * kPageSize + shared;
+  return bytes <= std::max(kLittle, std::min((all * kPageSize + shared) / 4, available_memory() / 8));
+}
+
+Result<void> JobMemory::add_to(DumpOptions& options) const {
+  options.track_memory = tracks_;
+  if (!known_) return {};
+  options.known = kKnownForCriu;
+  return write_known_for_criu(images_, *known_);
+}
+
+bool JobMemory::stop_tracking() {
+  if (!tracks_ && !known_) return false;
+  tracks_ = false;
+  known_.reset();
+  remove_known_for_criu(images_);
+  return true;
+}
+
 Result<void> JobMemory::add_pages(const std::string& image, const char* pages, std::size_t count) {
   if (!held_back_) STASIS_TRY(capture_->hold_back(images_));
   held_back_ = true;
   return capture_->add_pages(image, pages, count);
+}
+
+Result<void> JobMemory::note_frozen(const std::vector<CapsuleProcess>& tree) {
+  frozen_at_ = uptime_now();
+  if (tracks_) {
+    for (const auto& process : tree) {
+      STASIS_LET(const ProcessMemory memory, ProcessMemory::open(process));
+      // Without it nothing is known the next time, and that will show then.
+      (void)mark_tracked(memory);
+    }
+  }
+  // Files are written before criu lets go.
+  return known_ ? Result<void>() : correct(tree);
 }
 
 Result<void> JobMemory::correct(const std::vector<CapsuleProcess>& tree) {
@@ -153,6 +308,7 @@ Result<void> JobMemory::correct(const CapsuleProcess& process, const std::string
   std::map<std::uint64_t, std::string> pages;
   std::uint64_t at = 0;  // in the image
   for (const auto& range : map.ranges) {
+    if (range.known) return fail(ErrorKind::lost, "has pages that are nowhere");
     for (const auto& [first, count] : common_part(range, executable)) {
       for (std::uint64_t i = 0; i < count; ++i) {
         std::string& page = pages[at + first + i];
@@ -169,7 +325,54 @@ Result<void> JobMemory::correct(const CapsuleProcess& process, const std::string
   return capture_->correct(map.image, pages);
 }
 
+// Criu has written pages into files, and left out those that are known.
+Result<void> JobMemory::collect_files() {
+  std::vector<std::string> names;
+  std::error_code error;
+  const std::string path = "/proc/self/fd/" + std::to_string(images_);
+  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().filename().string().starts_with("pagemap-")) names.push_back(at->path().filename());
+  }
+  if (error) return fail(errno_error("list the images", error.value()));
+  for (const auto& name : names) STASIS_TRY(in_context(name, collect(name)));
+  remove_known_for_criu(images_);
+  return {};
+}
+
+Result<void> JobMemory::collect(const std::string& pagemap) {
+  STASIS_LET(const std::string text, read_images_file(images_, pagemap));
+  STASIS_LET(const CriuPagemap map, parse_criu_pagemap(text));
+  const UniqueFd pages(::openat(images_, map.image.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!pages) return fail(errno_error("open " + map.image, errno));
+  const auto pid = pagemap_of_process(pagemap);
+  const auto known = pid ? known_->processes.find(*pid) : known_->processes.end();
+  std::vector<char> buffer(kLearnedAtOnce * kPageSize);
+  // It is an image, with whatever in it.
+  STASIS_TRY(capture_->add_pages(map.image, buffer.data(), 0));
+  for (const auto& range : map.ranges) {
+    if (range.known) {
+      if (known == known_->processes.end()) return fail(ErrorKind::lost, "leaves out what is not known");
+      STASIS_TRY(known->second.find(range, [&](const PageRun& run) { capture_->add_known(map.image, run); }));
+      known_pages_ += range.pages;
+      continue;
+    }
+    for (std::uint64_t left = range.pages; left > 0;) {
+      const auto count = std::min<std::uint64_t>(left, kLearnedAtOnce);
+      STASIS_TRY(read_fully(pages.get(), buffer.data(), count * kPageSize));
+      STASIS_TRY(capture_->add_pages(map.image, buffer.data(), count));
+      left -= count;
+    }
+  }
+  char more = 0;
+  if (::read(pages.get(), &more, 1) != 0) return fail(ErrorKind::lost, map.image + " has more pages than that");
+  STASIS_LET(const std::string complete, complete_criu_pagemap(text));
+  STASIS_TRY(write_images_file(images_, pagemap, complete));
+  if (::unlinkat(images_, map.image.c_str(), 0) != 0) return fail(errno_error("remove " + map.image, errno));
+  return {};
+}
+
 Result<void> JobMemory::finish(Manifest& manifest) {
+  if (known_) STASIS_TRY(collect_files());
   STASIS_LET(const PageMap map, capture_->finish(previous_));
   const std::string text = write_page_map(map);
   const UniqueFd file(::openat(images_, kMemoryStream, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -189,7 +392,10 @@ Result<void> JobMemory::finish(Manifest& manifest) {
   return {};
 }
 
-void JobMemory::remember(const Manifest& published) { (void)index_.keep(identity_of(published), use_); }
+void JobMemory::remember(const Manifest& published) {
+  (void)index_.keep(identity_of(published), use_);
+  if (tracks_) (void)keep_known_memory(known_directory_, images_, frozen_at_, published);
+}
 
 // --- at a restore
 

@@ -2,16 +2,21 @@
 // job_memory.h - the memory of a job on its way into a generation: what is new of it, and the rest by name.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/capsule_processes.h"
 #include "common/config.h"
+#include "common/criu_command.h"
 #include "common/page_capture.h"
 #include "common/store.h"
+#include "daemon/known_memory.h"
+#include "daemon/process_memory.h"
 #include "daemon/run.h"
 
 namespace stasis {
@@ -25,24 +30,42 @@ class JobMemory {
                                                  Publication& publication, const Manifest* previous,
                                                  std::uint32_t number, int images, std::uint64_t memory);
 
-  // The tree runs: stores what it has in memory now, so that little is new when it stands still. What cannot be read
-  // is left for then; and nothing is read where little was new the last time, for that costs more than it spares.
-  void learn(const std::vector<CapsuleProcess>& tree);
+  // The tree runs, and will `go_on` after the dump or not: makes sure that there is little to do while it stands still.
+  // Where the kernel tells which pages are written to, the others are known, from the checkpoint before or because they
+  // are read now. Elsewhere what is in memory is stored now, so that little is new later; but not where little was new
+  // the last time, for that costs more than it spares.
+  void prepare(const std::vector<CapsuleProcess>& tree, bool go_on);
+  // How criu is to dump it.
+  Result<void> add_to(DumpOptions& options) const;
+  // A dump has failed. True: another one is to be made, of all there is.
+  bool stop_tracking();
   // The tree stands still: the next pages of an image, as criu hands them over.
   Result<void> add_pages(const std::string& image, const char* pages, std::size_t count);
   // All images are there, and the tree is as it will go on: looks once more at what criu may have been writing to.
-  Result<void> correct(const std::vector<CapsuleProcess>& tree);
+  Result<void> note_frozen(const std::vector<CapsuleProcess>& tree);
   // The tree may run: leaves the stream "memory" among the images and adds the page files to the manifest. On failure
   // nothing of it counts.
   Result<void> finish(Manifest& manifest);
   // The next checkpoint will know what this one has.
   void remember(const Manifest& published);
 
+  // Bytes of the job's memory that were not even read while it stood still.
+  std::uint64_t known_bytes() const { return known_pages_ * kPageSize; }
+
  private:
   JobMemory(PageIndex index, PageMap previous, const Manifest* manifest, int images)
       : index_(std::move(index)), previous_(std::move(previous)), previous_manifest_(manifest), images_(images) {}
   bool much_is_new() const;
+  void learn(const std::vector<CapsuleProcess>& tree);
+  bool may_track(const std::vector<CapsuleProcess>& tree) const;
+  Result<KnownMemory> known_before() const;
+  Result<KnownMemory> know(const std::vector<CapsuleProcess>& tree);
+  Result<KnownProcess> know(const ProcessMemory& memory);
+  bool little_is_written(const std::vector<CapsuleProcess>& tree, const KnownMemory& known) const;
+  Result<void> correct(const std::vector<CapsuleProcess>& tree);
   Result<void> correct(const CapsuleProcess& process, const std::string& pagemap);
+  Result<void> collect_files();
+  Result<void> collect(const std::string& pagemap);
 
   PageIndex index_;
   PageMap previous_;
@@ -50,6 +73,12 @@ class JobMemory {
   int images_;
   std::unique_ptr<PageCapture> capture_;
   bool held_back_ = false;
+  std::string known_directory_;
+  std::uint64_t memory_ = 0;          // of the job, in bytes
+  bool tracks_ = false;               // the kernel tells what is written to
+  std::optional<KnownMemory> known_;  // what criu will leave out as far as it is not
+  std::uint64_t known_pages_ = 0;
+  std::chrono::microseconds frozen_at_{0};
   std::map<std::uint32_t, PageFileUse> use_;
 };
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/page_index.h"
 #include "common/proc.h"
@@ -35,33 +36,24 @@ Result<std::string> read_below(const UniqueFd& process, const char* name, std::s
   return read_file("/proc/self/fd/" + std::to_string(process.get()) + "/" + name, limit);
 }
 
-struct Mapping {
-  std::uint64_t begin = 0, end = 0;
-  std::string_view rights;  // "r-xp"
-};
-
-// "7f5c1000-7f5c3000 r-xp 00000000 fe:01 1234 /usr/bin/program"; nullopt: it is something else.
-std::optional<Mapping> parse_mapping(std::string_view line) {
-  Mapping mapping;
+// "7f5c1000-7f5c3000 r-xp 00000000 fe:01 1234    /usr/bin/program"; nullopt: it is something else.
+std::optional<PrivateMapping> parse_mapping(std::string_view line) {
+  PrivateMapping mapping;
   const char* const end = line.data() + line.size();
   const auto begins = std::from_chars(line.data(), end, mapping.begin, 16);
   if (begins.ec != std::errc() || begins.ptr == end || *begins.ptr != '-') return std::nullopt;
   const auto ends = std::from_chars(begins.ptr + 1, end, mapping.end, 16);
   if (ends.ec != std::errc() || end - ends.ptr < 5) return std::nullopt;
-  mapping.rights = std::string_view(ends.ptr + 1, 4);
-  return mapping;
-}
-
-// Those whose changes nobody else sees.
-std::vector<Mapping> private_mappings(std::string_view maps) {
-  std::vector<Mapping> mappings;
-  while (!maps.empty()) {
-    const std::string_view line = maps.substr(0, maps.find('\n'));
-    maps.remove_prefix(std::min(maps.size(), line.size() + 1));
-    const auto mapping = parse_mapping(line);
-    if (mapping && mapping->rights.ends_with('p')) mappings.push_back(*mapping);
+  mapping.rights.assign(ends.ptr + 1, 4);
+  // Behind the offset, the device and the inode.
+  std::string_view rest(ends.ptr + 5, static_cast<std::size_t>(end - ends.ptr) - 5);
+  for (int word = 0; word < 3; ++word) {
+    rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ')));
+    rest.remove_prefix(std::min(rest.size(), rest.find(' ')));
   }
-  return mappings;
+  rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ')));
+  mapping.name = rest;
+  return mapping;
 }
 
 Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, std::vector<MemoryRange>& ranges) {
@@ -103,12 +95,29 @@ Result<ProcessMemory> ProcessMemory::open(const CapsuleProcess& process) {
   return ProcessMemory(std::move(directory), std::move(memory));
 }
 
-Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
-  const UniqueFd pagemap = open_below(process_, "pagemap");
-  if (!pagemap) return fail(errno_error("open a pagemap", errno));
+Result<UniqueFd> ProcessMemory::open_file(const char* name, int flags) const {
+  UniqueFd file(::openat(process_.get(), name, flags | O_CLOEXEC));
+  if (!file) return fail(errno_error(std::string("open a process's ") + name, errno));
+  return file;
+}
+
+Result<std::vector<PrivateMapping>> ProcessMemory::private_mappings() const {
   STASIS_LET(const std::string text, read_below(process_, "maps", kMapsLimit));
+  std::vector<PrivateMapping> mappings;
+  for (std::string_view maps = text; !maps.empty();) {
+    const std::string_view line = maps.substr(0, maps.find('\n'));
+    maps.remove_prefix(std::min(maps.size(), line.size() + 1));
+    auto mapping = parse_mapping(line);
+    if (mapping && mapping->rights.ends_with('p')) mappings.push_back(std::move(*mapping));
+  }
+  return mappings;
+}
+
+Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
+  STASIS_LET(const UniqueFd pagemap, open_file("pagemap", O_RDONLY));
+  STASIS_LET(const auto mappings, private_mappings());
   std::vector<MemoryRange> ranges;
-  for (const auto& mapping : private_mappings(text)) {
+  for (const auto& mapping : mappings) {
     if (mapping.rights.starts_with("---") || mapping.end - mapping.begin > kLargestMapping) continue;
     STASIS_TRY(add_pages(pagemap.get(), mapping.begin / kPageSize, mapping.end / kPageSize, ranges));
   }
@@ -116,9 +125,9 @@ Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
 }
 
 Result<std::vector<MemoryRange>> ProcessMemory::executable() const {
-  STASIS_LET(const std::string text, read_below(process_, "maps", kMapsLimit));
+  STASIS_LET(const auto mappings, private_mappings());
   std::vector<MemoryRange> ranges;
-  for (const auto& mapping : private_mappings(text)) {
+  for (const auto& mapping : mappings) {
     if (mapping.rights[2] == 'x') ranges.push_back({mapping.begin, (mapping.end - mapping.begin) / kPageSize});
   }
   return ranges;

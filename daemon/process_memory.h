@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/capsule_processes.h"
@@ -11,6 +12,13 @@
 #include "daemon/criu_memory.h"
 
 namespace stasis {
+
+// A mapping that only the process itself sees changes of.
+struct PrivateMapping {
+  std::uint64_t begin = 0, end = 0;
+  std::string rights;  // "r-xp"
+  std::string name;    // of its file, or the kernel's word for it, "[stack]"; empty: it has none
+};
 
 // Whatever becomes of the process, it is its memory that is read, and not that of one with the same pid later.
 class ProcessMemory {
@@ -21,10 +29,13 @@ class ProcessMemory {
   // About those pages that a dump would have: nobody else's and in no file, in memory or swapped out. For a process
   // that runs, and to save work, not to rely on.
   Result<std::vector<MemoryRange>> own_pages() const;
+  Result<std::vector<PrivateMapping>> private_mappings() const;
   // All of its private mappings that can be executed.
   Result<std::vector<MemoryRange>> executable() const;
   // Whatever the process itself may do there.
   Result<void> read(std::uint64_t address, std::size_t size, char* into) const;
+  // A file of its in /proc: "pagemap", "clear_refs".
+  Result<UniqueFd> open_file(const char* name, int flags) const;
 
  private:
   ProcessMemory(UniqueFd process, UniqueFd memory) : process_(std::move(process)), memory_(std::move(memory)) {}

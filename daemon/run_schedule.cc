@@ -261,11 +261,15 @@ void RunKeeper::on_checkpoint_end(const Wanted& wanted, const Message& result) {
     adapt_interval(result);
     cost_ = std::chrono::milliseconds(result.get_int("took_ms", 0, INT64_MAX).value_or(0));
     const auto bytes = static_cast<unsigned long long>(result.get_int("bytes", 0, INT64_MAX).value_or(0));
-    services_.log.info("job={} checkpoint {} ({}) done {} in {:.2f} s, frozen {:.3f} s; bytes={} shared={}",
+    services_.log.info("job={} checkpoint {} ({}) done {} in {:.2f} s, frozen {:.3f} s; bytes={} shared={} known={}",
                        run_.name(), result.get("number").value_or("?"), wanted.order.reason, format_size(bytes),
                        static_cast<double>(cost_.count()) / 1e3,
                        static_cast<double>(result.get_int("frozen_us", 0, INT64_MAX).value_or(0)) / 1e6, bytes,
-                       result.get("shared").value_or("0"));
+                       result.get("shared").value_or("0"), result.get("known").value_or("0"));
+    if (const auto untracked = result.get("untracked")) {
+      services_.log.warning("job={} a dump with only what has changed failed, one of all memory did not: {}",
+                            run_.name(), *untracked);
+    }
   } else if (result.verb() == "signalled") {
     services_.log.info("job={} {} ({}) sent, processes={}, took {:.1f} s", run_.name(),
                        signal_name(run_.protection.method.signal), wanted.order.reason,

@@ -45,8 +45,8 @@ TEST(CriuCommand, DumpsATreeThatGoesOn) {
   DumpOptions options;
   options.root = 1000;
   options.timeout = std::chrono::seconds(120);
-  const Words own{"--tree",        "1000", "--action-script", kHookProgram, "--stream",
-                  "--ghost-limit", "1G",   "--timeout",       "120",        "--leave-running"};
+  const Words own{"--tree",    "1000", "--action-script", kHookProgram, "--ghost-limit", "1G",
+                  "--timeout", "120",  "--leave-running", "--stream"};
   EXPECT_EQ(criu_dump_command("/usr/sbin/criu", options), common_words("dump", "dump.log") + own);
 }
 
@@ -56,7 +56,24 @@ TEST(CriuCommand, DumpsATreeThatEnds) {
   options.leave_running = false;
   const auto words = criu_dump_command("/usr/sbin/criu", options);
   EXPECT_EQ(std::count(words.begin(), words.end(), "--leave-running"), 0);
-  EXPECT_EQ(words.back(), "600");
+}
+
+TEST(CriuCommand, LeavesOutWhatIsKnown) {
+  DumpOptions options;
+  options.root = 1000;
+  options.known = ".known";
+  const auto words = criu_dump_command("/usr/sbin/criu", options);
+  // Criu streams no such dump.
+  EXPECT_EQ(std::count(words.begin(), words.end(), "--stream"), 0);
+  EXPECT_EQ(Words(words.end() - 3, words.end()), (Words{"--track-mem", "--prev-images-dir", ".known"}));
+}
+
+TEST(CriuCommand, TracksFromNowOn) {
+  DumpOptions options;
+  options.root = 1000;
+  options.track_memory = true;
+  const auto words = criu_dump_command("/usr/sbin/criu", options);
+  EXPECT_EQ(Words(words.end() - 2, words.end()), (Words{"--track-mem", "--stream"}));
 }
 
 TEST(CriuCommand, RestoresWithTheNewTasksPipesInThePlaceOfTheOld) {

@@ -58,7 +58,7 @@ class PageCaptureTest : public ::testing::Test {
     STASIS_LET(Publication publication, store_.begin(m));
     PageCapture capture(index, number, [&] { return publication.create(page_file_name(number)); }, {1, 3});
     const TempDirectory dumped;
-    for (const auto& one : learned_) STASIS_TRY(capture.learn(one.data(), 1));
+    for (const auto& one : learned_) STASIS_TRY(capture.learn(one.data(), 1, [](PagePlace) {}));
     if (holds_back_) STASIS_TRY(capture.hold_back(dumped.fd()));
     EXPECT_TRUE(std::filesystem::is_empty(dumped.path()));
     const std::string all = whole();

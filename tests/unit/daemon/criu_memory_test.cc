@@ -35,15 +35,48 @@ TEST(CriuPagemap, HasThePagesThatAreInTheImage) {
   const auto map = parse({entry(0x400000, 2, 4), entry(0x402000, 7, 2), many});
   ASSERT_TRUE(map) << map.error().message;
   EXPECT_EQ(map->image, "pages-3.img");
-  EXPECT_EQ(map->ranges, (std::vector<MemoryRange>{{0x400000, 2}, {0x7f0000000000, 1ULL << 33}}));
+  EXPECT_EQ(map->ranges, (std::vector<PagemapRange>{{{0x400000, 2}, false}, {{0x7f0000000000, 1ULL << 33}, false}}));
 }
 
 TEST(CriuPagemap, WithoutPagesIsOne) { EXPECT_TRUE(parse({})->ranges.empty()); }
 
-TEST(CriuPagemap, OfAnotherDumpsPagesIsNotTaken) {
-  auto parent = entry(0x400000, 2, 1);
-  parent.set_in_parent(true);
-  EXPECT_EQ(parse({parent}).error().kind, ErrorKind::unsupported);
+TEST(CriuPagemap, OfAnotherDumpsPagesSaysSo) {
+  // As criu before 2.0 did.
+  auto old = entry(0x600000, 1, 0);
+  old.clear_flags();
+  old.set_in_parent(true);
+  const std::vector<criu::PagemapEntry> entries{entry(0x400000, 2, 1), entry(0x500000, 3, 6), old};
+  EXPECT_EQ(parse(entries)->ranges,
+            (std::vector<PagemapRange>{{{0x400000, 2}, true}, {{0x500000, 3}, false}, {{0x600000, 1}, true}}));
+  std::vector<std::string> all{head(3)};
+  for (const auto& one : entries) all.push_back(one.SerializeAsString());
+  const auto complete = complete_criu_pagemap(write_criu_image(all, kCriuPagemapMagic));
+  ASSERT_TRUE(complete) << complete.error().message;
+  const auto map = parse_criu_pagemap(*complete);
+  ASSERT_TRUE(map) << map.error().message;
+  EXPECT_EQ(map->image, "pages-3.img");
+  EXPECT_EQ(map->ranges,
+            (std::vector<PagemapRange>{{{0x400000, 2}, false}, {{0x500000, 3}, false}, {{0x600000, 1}, false}}));
+  EXPECT_FALSE(complete_criu_pagemap("pagemap"));
+}
+
+TEST(CriuPagemap, IsReadAsItIsWritten) {
+  const std::uint64_t many = (1ULL << 32) + 1;
+  const auto map = parse_criu_pagemap(write_criu_pagemap(7, {{0x400000, 2}, {0x7f0000000000, many}}));
+  ASSERT_TRUE(map) << map.error().message;
+  EXPECT_EQ(map->image, "pages-7.img");
+  std::uint64_t pages = 0;
+  for (const auto& range : map->ranges) pages += range.pages;
+  EXPECT_EQ(pages, 2 + many);
+  EXPECT_EQ(map->ranges.front(), (PagemapRange{{0x400000, 2}, false}));
+}
+
+TEST(CriuInventory, SaysWhenTheDumpWasMade) {
+  const auto entries = read_criu_image(write_criu_inventory(std::chrono::seconds(5)), kCriuInventoryMagic);
+  ASSERT_TRUE(entries && entries->size() == 1);
+  criu::Inventory inventory;
+  ASSERT_TRUE(inventory.ParseFromString(entries->front()));
+  EXPECT_EQ(inventory.dump_uptime(), 5000000U);
 }
 
 TEST(CriuPagemap, ThatCannotBeIsCorrupt) {

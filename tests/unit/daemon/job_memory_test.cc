@@ -78,7 +78,7 @@ class JobMemoryTest : public ::testing::Test {
     EXPECT_TRUE(publication) << publication.error().message;
     auto memory = open(*publication, previous);
     EXPECT_TRUE(memory) << memory.error().message;
-    (*memory)->learn({{child_, child_, 0}});
+    (*memory)->prepare({{child_, child_, 0}}, true);
     Manifest none = manifest_;
     EXPECT_TRUE((*memory)->finish(none));
     std::filesystem::remove(images_.path() + "/memory");
@@ -121,13 +121,13 @@ TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
   auto memory = open(*publication);
   ASSERT_TRUE(memory) << memory.error().message;
   const std::vector<CapsuleProcess> tree{{child_, child_, 0}};
-  (*memory)->learn(tree);
+  (*memory)->prepare(tree, true);
   // As criu may hand them over: its own instructions in one that can be executed.
   std::string handed_over(memory_, kPages * kPageSize);
   std::memcpy(&handed_over[4 * kPageSize], "syscall", 7);
   ASSERT_TRUE((*memory)->add_pages("pages-1.img", handed_over.data(), kPages));
   say_what_it_has(kPages);
-  const auto corrected = (*memory)->correct(tree);
+  const auto corrected = (*memory)->note_frozen(tree);
   ASSERT_TRUE(corrected) << corrected.error().message;
   ASSERT_TRUE((*memory)->finish(manifest_));
   const auto generation = publication->publish(opened_.get(), manifest_);
@@ -161,7 +161,7 @@ TEST_F(JobMemoryTest, MoreOrFewerPagesThanSaidAreRefused) {
   ASSERT_TRUE(memory);
   ASSERT_TRUE((*memory)->add_pages("pages-1.img", memory_, kPages - 1));
   say_what_it_has(kPages);
-  const auto corrected = (*memory)->correct({{child_, child_, 0}});
+  const auto corrected = (*memory)->note_frozen({{child_, child_, 0}});
   ASSERT_FALSE(corrected);
   EXPECT_EQ(corrected.error().kind, ErrorKind::lost);
 }
@@ -172,7 +172,7 @@ TEST_F(JobMemoryTest, PagesOfNobodyAreRefused) {
   auto memory = open(*publication);
   ASSERT_TRUE(memory);
   say_what_it_has(kPages);
-  EXPECT_FALSE((*memory)->correct({}));
+  EXPECT_FALSE((*memory)->note_frozen({}));
 }
 
 }  // namespace
