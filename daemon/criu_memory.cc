@@ -87,7 +87,8 @@ std::string write_criu_inventory(std::chrono::microseconds uptime) {
   criu::Inventory inventory;
   inventory.set_img_version(kImagesVersion);
   inventory.set_dump_uptime(static_cast<std::uint64_t>(uptime.count()));
-  return write_criu_image({inventory.SerializeAsString()}, kCriuInventoryMagic);
+  // It says for all others that they begin with two words, and begins with one.
+  return write_criu_image({inventory.SerializeAsString()}, kCriuInventoryMagic).substr(sizeof kCriuInventoryMagic);
 }
 
 Result<std::chrono::microseconds> parse_frozen_time(std::string_view image) {

@@ -72,10 +72,11 @@ TEST(CriuPagemap, IsReadAsItIsWritten) {
 }
 
 TEST(CriuInventory, SaysWhenTheDumpWasMade) {
-  const auto entries = read_criu_image(write_criu_inventory(std::chrono::seconds(5)), kCriuInventoryMagic);
-  ASSERT_TRUE(entries && entries->size() == 1);
+  const std::string image = write_criu_inventory(std::chrono::seconds(5));
+  // One word of magic, not two, and the size of what follows.
+  EXPECT_EQ(image.substr(0, 4), "\x16\x31\x31\x58");
   criu::Inventory inventory;
-  ASSERT_TRUE(inventory.ParseFromString(entries->front()));
+  ASSERT_TRUE(inventory.ParseFromString(image.substr(8)));
   EXPECT_EQ(inventory.dump_uptime(), 5000000U);
 }
 
