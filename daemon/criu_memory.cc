@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint32_t kInParent = 1U << 0, kPresent = 1U << 2;
 // User space ends long before, on every machine.
 constexpr std::uint64_t kMostPages = std::numeric_limits<std::int64_t>::max() / kPageSize;
+// A CRIU before 4.2 has no more room.
+constexpr std::uint64_t kMostPagesOfEntry = 1ULL << 31;
 // Criu's first version of images, which it still writes.
 constexpr std::uint32_t kImagesVersion = 1;
 
@@ -70,7 +72,7 @@ std::string write_criu_pagemap(std::uint32_t pages_id, const std::vector<MemoryR
   std::vector<std::string> entries{head.SerializeAsString()};
   for (MemoryRange left : ranges) {
     while (left.pages > 0) {
-      const auto now = std::min<std::uint64_t>(left.pages, std::numeric_limits<std::uint32_t>::max());
+      const auto now = std::min<std::uint64_t>(left.pages, kMostPagesOfEntry);
       criu::PagemapEntry entry;
       entry.set_vaddr(left.address);
       entry.set_few_pages(static_cast<std::uint32_t>(now));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <mutex>
@@ -23,6 +24,7 @@ namespace {
 // As many as still leave most of a node to its jobs.
 constexpr int kThreads = 4;
 constexpr std::size_t kLearnedAtOnce = 256;
+constexpr std::size_t kFramesAtOnce = 8192;
 // A program that compiles itself may have a lot of them.
 constexpr std::size_t kCorrectedAtOnce = 2048;
 // Each is a file to be kept and opened; and what they hold in vain is bounded, as a half of each at most is.
@@ -36,7 +38,7 @@ Result<void> write_fully(int fd, const std::string& text) {
   for (std::size_t at = 0; at < text.size();) {
     const ssize_t written = ::write(fd, text.data() + at, text.size() - at);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(errno_error("write the memory map", errno));
+    if (written < 0) return fail(errno_error("write about the memory", errno));
     at += static_cast<std::size_t>(written);
   }
   return {};
@@ -52,6 +54,50 @@ Result<void> read_fully(int fd, char* into, std::size_t size) {
     done += static_cast<std::size_t>(got);
   }
   return {};
+}
+
+std::uint64_t end_of(const MemoryRange& range) { return range.address + range.pages * kPageSize; }
+
+// Behind all that are there.
+void add_page(std::vector<MemoryRange>& ranges, std::uint64_t address) {
+  if (!ranges.empty() && end_of(ranges.back()) == address) {
+    ++ranges.back().pages;
+  } else {
+    ranges.push_back({address, 1});
+  }
+}
+
+// Names with a dot in front are not published.
+std::string not_known_name(int pid) { return ".not-known-" + std::to_string(pid); }
+
+Result<UniqueFd> new_file(int directory, const std::string& name) {
+  UniqueFd file(::openat(directory, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return fail(errno_error("create " + name, errno));
+  return file;
+}
+
+Result<UniqueFd> nameless_file(int directory) {
+  const std::string name = ".nameless";
+  STASIS_LET(UniqueFd file, new_file(directory, name));
+  if (::unlinkat(directory, name.c_str(), 0) != 0) return fail(errno_error("remove " + name, errno));
+  return file;
+}
+
+Result<UniqueFd> open_file(int directory, const std::string& name) {
+  UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return fail(errno_error("open " + name, errno));
+  return file;
+}
+
+Result<std::vector<std::string>> pagemap_names(int images) {
+  std::vector<std::string> names;
+  std::error_code error;
+  const std::string path = "/proc/self/fd/" + std::to_string(images);
+  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().filename().string().starts_with("pagemap-")) names.push_back(at->path().filename());
+  }
+  if (error) return fail(errno_error("list the images", error.value()));
+  return names;
 }
 
 std::uint64_t pages_in(const std::vector<MemoryRange>& ranges) {
@@ -201,26 +247,34 @@ Result<KnownMemory> JobMemory::know(const std::vector<CapsuleProcess>& tree) {
   }
   STASIS_TRY(wait_for_transfers(tree, Deadline::in(kTransfersArrive)));
   for (const auto& [pid, memory] : memories) {
-    if (auto process = know(memory)) known.processes[pid] = std::move(*process);
+    if (auto process = know(memory)) known.processes.emplace(pid, std::move(*process));
   }
   return known;
 }
 
 Result<KnownProcess> JobMemory::know(const ProcessMemory& memory) {
-  KnownProcess known;
   STASIS_LET(const auto ranges, tracked_pages(memory, Pages::all));
+  STASIS_LET(const UniqueFd pagemap, memory.open_file("pagemap", O_RDONLY));
+  STASIS_LET(UniqueFd file, nameless_file(images_));
+  const int frames_file = file.get();
+  KnownProcess known(std::move(file));
   std::vector<char> buffer(kLearnedAtOnce * kPageSize);
   for (MemoryRange range : ranges) {
     while (range.pages > 0) {
       auto count = std::min<std::uint64_t>(range.pages, kLearnedAtOnce);
+      std::array<Frame, kLearnedAtOnce> before, frames;
+      STASIS_TRY(read_frames(pagemap.get(), range.address, count, before.data()));
       bool read = static_cast<bool>(memory.read(range.address, count * kPageSize, buffer.data()));
       // Some of it may be gone since: page by page, then.
       if (!read && count > 1) {
         count = 1;
         read = static_cast<bool>(memory.read(range.address, kPageSize, buffer.data()));
       }
-      std::uint64_t address = range.address;
       if (read) {
+        STASIS_TRY(read_frames(pagemap.get(), range.address, count, frames.data()));
+        for (std::size_t i = 0; i < count; ++i) frames[i] = frames[i] == before[i] ? frames[i] : 0;
+        STASIS_TRY(write_frames(frames_file, frames.data(), count));
+        std::uint64_t address = range.address;
         STASIS_TRY(capture_->learn(buffer.data(), count, [&](PagePlace place) {
           known.add(address, {place.generation, place.page, 1});
           address += kPageSize;
@@ -274,36 +328,34 @@ Result<void> JobMemory::add_pages(const std::string& image, const char* pages, s
 
 Result<void> JobMemory::note_frozen(const std::vector<CapsuleProcess>& tree) {
   frozen_at_ = uptime_now();
-  if (tracks_) {
-    for (const auto& process : tree) {
-      STASIS_LET(const ProcessMemory memory, ProcessMemory::open(process));
-      // Without it nothing is known the next time, and that will show then.
-      (void)mark_tracked(memory);
-    }
-  }
-  // Files are written before criu lets go.
-  return known_ ? Result<void>() : correct(tree);
-}
-
-Result<void> JobMemory::correct(const std::vector<CapsuleProcess>& tree) {
-  std::error_code error;
-  const std::string path = "/proc/self/fd/" + std::to_string(images_);
-  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename();
+  STASIS_LET(const auto names, pagemap_names(images_));
+  for (const auto& name : names) {
     const auto pid = pagemap_of_process(name);
     if (!pid) continue;
     const auto process = std::find_if(tree.begin(), tree.end(), [&](const auto& one) { return one.inside == *pid; });
     if (process == tree.end()) return fail(ErrorKind::lost, name + " is of no process");
-    STASIS_TRY(in_context(name, correct(*process, name)));
+    STASIS_TRY(in_context(name, note_frozen(*process, name)));
   }
-  if (error) return fail(errno_error("list the images", error.value()));
+  if (!tracks_) return {};
+  for (const auto& process : tree) {
+    // Without it nothing is known the next time, and that will show then.
+    if (const auto memory = ProcessMemory::open(process)) (void)mark_tracked(*memory);
+  }
   return {};
 }
 
-Result<void> JobMemory::correct(const CapsuleProcess& process, const std::string& pagemap) {
+Result<void> JobMemory::note_frozen(const CapsuleProcess& process, const std::string& pagemap) {
   STASIS_LET(const std::string text, read_images_file(images_, pagemap));
   STASIS_LET(const CriuPagemap map, parse_criu_pagemap(text));
   STASIS_LET(const ProcessMemory memory, ProcessMemory::open(process));
+  if (!known_) STASIS_TRY(correct(map, memory));
+  if (!known_ && !tracks_) return {};
+  return compare_frames(process.inside, map, memory);
+}
+
+// Criu may have sent some executable pages while it was writing to them. Where it writes files, it has copied them
+// before.
+Result<void> JobMemory::correct(const CriuPagemap& map, const ProcessMemory& memory) {
   STASIS_LET(const auto executable, memory.executable());
   std::map<std::uint64_t, std::string> pages;
   std::uint64_t at = 0;  // in the image
@@ -325,15 +377,59 @@ Result<void> JobMemory::correct(const CapsuleProcess& process, const std::string
   return capture_->correct(map.image, pages);
 }
 
+// What criu has left out is not known if it is in another frame than it was. Notes the frames for the next time.
+Result<void> JobMemory::compare_frames(int pid, const CriuPagemap& map, const ProcessMemory& memory) {
+  STASIS_LET(const UniqueFd pagemap, memory.open_file("pagemap", O_RDONLY));
+  STASIS_LET(const UniqueFd noted, new_file(images_, frames_name(pid)));
+  const KnownProcess* known = nullptr;
+  if (known_ && known_->processes.count(pid) != 0) known = &known_->processes.at(pid);
+  auto& not_known = not_known_[pid];
+  std::vector<Frame> now(kFramesAtOnce);
+  for (const auto& range : map.ranges) {
+    if (range.known && known == nullptr) return fail(ErrorKind::lost, "leaves out what is not known");
+    for (MemoryRange left = range; left.pages > 0;) {
+      const auto count = std::min<std::uint64_t>(left.pages, now.size());
+      STASIS_TRY(read_frames(pagemap.get(), left.address, count, now.data()));
+      STASIS_TRY(write_frames(noted.get(), now.data(), count));
+      if (range.known) {
+        STASIS_TRY(known->find({left.address, count}, [&](const KnownProcess::Found& found) -> Result<void> {
+          std::vector<Frame> then(found.pages);
+          if (found.known) {
+            STASIS_LET(then, known->frames(found.index, found.pages));
+          }
+          const Frame* const here = &now[(found.address - left.address) / kPageSize];
+          for (std::uint32_t i = 0; i < found.pages; ++i) {
+            if (here[i] == 0 || here[i] != then[i]) add_page(not_known, found.address + i * kPageSize);
+          }
+          return {};
+        }));
+      }
+      left = {left.address + count * kPageSize, left.pages - count};
+    }
+  }
+  return put_aside(not_known, memory, not_known_name(pid));
+}
+
+// The contents of those pages, one behind the other.
+Result<void> JobMemory::put_aside(const std::vector<MemoryRange>& ranges, const ProcessMemory& memory,
+                                  const std::string& name) {
+  STASIS_LET(const UniqueFd file, new_file(images_, name));
+  std::string buffer;
+  for (MemoryRange left : ranges) {
+    while (left.pages > 0) {
+      const auto count = std::min<std::uint64_t>(left.pages, kLearnedAtOnce);
+      buffer.resize(count * kPageSize);
+      STASIS_TRY(memory.read(left.address, buffer.size(), buffer.data()));
+      STASIS_TRY(write_fully(file.get(), buffer));
+      left = {left.address + count * kPageSize, left.pages - count};
+    }
+  }
+  return {};
+}
+
 // Criu has written pages into files, and left out those that are known.
 Result<void> JobMemory::collect_files() {
-  std::vector<std::string> names;
-  std::error_code error;
-  const std::string path = "/proc/self/fd/" + std::to_string(images_);
-  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
-    if (at->path().filename().string().starts_with("pagemap-")) names.push_back(at->path().filename());
-  }
-  if (error) return fail(errno_error("list the images", error.value()));
+  STASIS_LET(const auto names, pagemap_names(images_));
   for (const auto& name : names) STASIS_TRY(in_context(name, collect(name)));
   remove_known_for_criu(images_);
   return {};
@@ -342,32 +438,58 @@ Result<void> JobMemory::collect_files() {
 Result<void> JobMemory::collect(const std::string& pagemap) {
   STASIS_LET(const std::string text, read_images_file(images_, pagemap));
   STASIS_LET(const CriuPagemap map, parse_criu_pagemap(text));
-  const UniqueFd pages(::openat(images_, map.image.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!pages) return fail(errno_error("open " + map.image, errno));
-  const auto pid = pagemap_of_process(pagemap);
-  const auto known = pid ? known_->processes.find(*pid) : known_->processes.end();
-  std::vector<char> buffer(kLearnedAtOnce * kPageSize);
+  STASIS_LET(const UniqueFd written, open_file(images_, map.image));
+  UniqueFd aside;
+  const KnownProcess* known = nullptr;
+  std::vector<MemoryRange> not_known;
+  if (const auto pid = pagemap_of_process(pagemap); pid && known_->processes.count(*pid) != 0) {
+    known = &known_->processes.at(*pid);
+    not_known = not_known_[*pid];
+    STASIS_LET(aside, open_file(images_, not_known_name(*pid)));
+  }
   // It is an image, with whatever in it.
-  STASIS_TRY(capture_->add_pages(map.image, buffer.data(), 0));
+  STASIS_TRY(capture_->add_pages(map.image, nullptr, 0));
+  auto next = not_known.begin();
   for (const auto& range : map.ranges) {
-    if (range.known) {
-      if (known == known_->processes.end()) return fail(ErrorKind::lost, "leaves out what is not known");
-      STASIS_TRY(known->second.find(range, [&](const PageRun& run) { capture_->add_known(map.image, run); }));
-      known_pages_ += range.pages;
+    if (!range.known) {
+      STASIS_TRY(add_from(written.get(), map.image, range.pages));
       continue;
     }
-    for (std::uint64_t left = range.pages; left > 0;) {
-      const auto count = std::min<std::uint64_t>(left, kLearnedAtOnce);
-      STASIS_TRY(read_fully(pages.get(), buffer.data(), count * kPageSize));
-      STASIS_TRY(capture_->add_pages(map.image, buffer.data(), count));
-      left -= count;
+    if (known == nullptr) return fail(ErrorKind::lost, "leaves out what is not known");
+    for (MemoryRange left = range; left.pages > 0;) {
+      while (next != not_known.end() && end_of(*next) <= left.address) ++next;
+      const bool is_aside = next != not_known.end() && next->address <= left.address;
+      const std::uint64_t until = next == not_known.end() ? end_of(left) : is_aside ? end_of(*next) : next->address;
+      const auto count = std::min(left.pages, (until - left.address) / kPageSize);
+      if (is_aside) {
+        STASIS_TRY(add_from(aside.get(), map.image, count));
+      } else {
+        STASIS_TRY(known->find({left.address, count}, [&](const KnownProcess::Found& found) {
+          capture_->add_known(map.image, found.run);
+          return Result<void>();
+        }));
+        known_pages_ += count;
+      }
+      left = {left.address + count * kPageSize, left.pages - count};
     }
   }
   char more = 0;
-  if (::read(pages.get(), &more, 1) != 0) return fail(ErrorKind::lost, map.image + " has more pages than that");
+  if (::read(written.get(), &more, 1) != 0) return fail(ErrorKind::lost, map.image + " has more pages than that");
   STASIS_LET(const std::string complete, complete_criu_pagemap(text));
   STASIS_TRY(write_images_file(images_, pagemap, complete));
   if (::unlinkat(images_, map.image.c_str(), 0) != 0) return fail(errno_error("remove " + map.image, errno));
+  return {};
+}
+
+// The next pages of the image, from a file that has them at its place.
+Result<void> JobMemory::add_from(int file, const std::string& image, std::uint64_t pages) {
+  std::vector<char> buffer(kLearnedAtOnce * kPageSize);
+  while (pages > 0) {
+    const auto count = std::min<std::uint64_t>(pages, kLearnedAtOnce);
+    STASIS_TRY(read_fully(file, buffer.data(), count * kPageSize));
+    STASIS_TRY(capture_->add_pages(image, buffer.data(), count));
+    pages -= count;
+  }
   return {};
 }
 

@@ -62,10 +62,13 @@ class JobMemory {
   Result<KnownMemory> know(const std::vector<CapsuleProcess>& tree);
   Result<KnownProcess> know(const ProcessMemory& memory);
   bool little_is_written(const std::vector<CapsuleProcess>& tree, const KnownMemory& known) const;
-  Result<void> correct(const std::vector<CapsuleProcess>& tree);
-  Result<void> correct(const CapsuleProcess& process, const std::string& pagemap);
+  Result<void> note_frozen(const CapsuleProcess& process, const std::string& pagemap);
+  Result<void> correct(const CriuPagemap& map, const ProcessMemory& memory);
+  Result<void> compare_frames(int pid, const CriuPagemap& map, const ProcessMemory& memory);
+  Result<void> put_aside(const std::vector<MemoryRange>& ranges, const ProcessMemory& memory, const std::string& name);
   Result<void> collect_files();
   Result<void> collect(const std::string& pagemap);
+  Result<void> add_from(int file, const std::string& image, std::uint64_t pages);
 
   PageIndex index_;
   PageMap previous_;
@@ -74,9 +77,10 @@ class JobMemory {
   std::unique_ptr<PageCapture> capture_;
   bool held_back_ = false;
   std::string known_directory_;
-  std::uint64_t memory_ = 0;          // of the job, in bytes
-  bool tracks_ = false;               // the kernel tells what is written to
-  std::optional<KnownMemory> known_;  // what criu will leave out as far as it is not
+  std::uint64_t memory_ = 0;                           // of the job, in bytes
+  bool tracks_ = false;                                // the kernel tells what is written to
+  std::optional<KnownMemory> known_;                   // what criu will leave out as far as it is not
+  std::map<int, std::vector<MemoryRange>> not_known_;  // by pid: left out by criu, and read by us into a file
   std::uint64_t known_pages_ = 0;
   std::chrono::microseconds frozen_at_{0};
   std::map<std::uint32_t, PageFileUse> use_;

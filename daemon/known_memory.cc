@@ -25,6 +25,8 @@ constexpr char kGeneration[] = "generation";
 // In the images of a dump that has one before it, criu's name for that.
 constexpr char kParent[] = "parent";
 constexpr std::uint32_t kNoPages = 1;
+// User space, with four levels of page tables.
+constexpr MemoryRange kAllThereCanBe{kPageSize, (1ULL << 47) / kPageSize - 1};
 
 std::string pagemap_name(int pid) { return "pagemap-" + std::to_string(pid) + ".img"; }
 
@@ -45,12 +47,11 @@ Result<std::vector<std::string>> names_in(int directory) {
   return names;
 }
 
-// The pages of a process, each with its address.
-Result<KnownProcess> process_of(const CriuPagemap& pagemap, const PageMap& map) {
+// Where the pages of a process are.
+Result<void> add_pages(KnownProcess& process, const CriuPagemap& pagemap, const PageMap& map) {
   const auto image = std::find_if(map.images.begin(), map.images.end(),
                                   [&](const PageImage& one) { return one.name == pagemap.image; });
   if (image == map.images.end()) return fail(ErrorKind::corrupt, "a pagemap of no image");
-  KnownProcess process;
   auto run = image->runs.begin();
   std::uint32_t used = 0;  // of the run
   for (MemoryRange range : pagemap.ranges) {
@@ -65,12 +66,13 @@ Result<KnownProcess> process_of(const CriuPagemap& pagemap, const PageMap& map) 
       ++run;
     }
   }
-  return process;
+  return {};
 }
 
 }  // namespace
 
 void KnownProcess::add(std::uint64_t address, const PageRun& run) {
+  const std::uint64_t index = std::exchange(pages_, pages_ + run.count);
   if (!pieces_.empty()) {
     Piece& last = pieces_.back();
     const bool follows = last.address + last.run.count * kPageSize == address;
@@ -82,42 +84,53 @@ void KnownProcess::add(std::uint64_t address, const PageRun& run) {
       return;
     }
   }
-  pieces_.push_back({address, run});
+  pieces_.push_back({address, run, index});
 }
 
-Result<void> KnownProcess::find(const MemoryRange& range, const std::function<void(const PageRun&)>& take) const {
+Result<void> KnownProcess::find(const MemoryRange& range, const std::function<Result<void>(const Found&)>& take) const {
   auto piece = std::upper_bound(pieces_.begin(), pieces_.end(), range.address,
                                 [](std::uint64_t address, const Piece& one) { return address < one.address; });
   if (piece != pieces_.begin()) --piece;
-  for (MemoryRange left = range; left.pages > 0; ++piece) {
-    const std::uint64_t skipped = piece == pieces_.end() ? 0 : (left.address - piece->address) / kPageSize;
-    if (piece == pieces_.end() || piece->address > left.address || skipped >= piece->run.count) {
-      return fail(ErrorKind::not_found, "pages that were not written to are not known");
+  for (MemoryRange left = range; left.pages > 0;) {
+    while (piece != pieces_.end() && piece->address + piece->run.count * kPageSize <= left.address) ++piece;
+    Found found{left.address, 0, piece != pieces_.end() && piece->address <= left.address, {}, 0};
+    if (found.known) {
+      const auto skipped = static_cast<std::uint32_t>((left.address - piece->address) / kPageSize);
+      found.pages = static_cast<std::uint32_t>(std::min<std::uint64_t>(left.pages, piece->run.count - skipped));
+      found.run = {piece->run.generation, piece->run.generation == 0 ? 0 : piece->run.first + skipped, found.pages};
+      found.index = piece->index + skipped;
+    } else {
+      const std::uint64_t until = piece == pieces_.end() ? left.pages : (piece->address - left.address) / kPageSize;
+      found.pages = static_cast<std::uint32_t>(std::min<std::uint64_t>({left.pages, until, kBlockPages}));
     }
-    const auto from = static_cast<std::uint32_t>(skipped);
-    const auto now = static_cast<std::uint32_t>(std::min<std::uint64_t>(left.pages, piece->run.count - from));
-    take({piece->run.generation, piece->run.generation == 0 ? 0 : piece->run.first + from, now});
-    left = {left.address + now * kPageSize, left.pages - now};
+    STASIS_TRY(take(found));
+    left = {left.address + found.pages * kPageSize, left.pages - found.pages};
   }
   return {};
 }
 
-std::vector<MemoryRange> KnownProcess::ranges() const {
-  std::vector<MemoryRange> ranges;
-  for (const auto& [address, run] : pieces_) {
-    if (!ranges.empty() && ranges.back().address + ranges.back().pages * kPageSize == address) {
-      ranges.back().pages += run.count;
-    } else {
-      ranges.push_back({address, run.count});
-    }
+Result<std::vector<Frame>> KnownProcess::frames(std::uint64_t index, std::size_t count) const {
+  std::vector<Frame> frames(count);
+  const std::size_t size = count * sizeof(Frame);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t got = ::pread(frames_.get(), reinterpret_cast<char*>(frames.data()) + done, size - done,
+                                static_cast<off_t>(index * sizeof(Frame) + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return fail(errno_error("read the frames of pages", got == 0 ? EIO : errno));
+    done += static_cast<std::size_t>(got);
   }
-  return ranges;
+  return frames;
 }
 
-std::uint64_t KnownProcess::pages() const {
-  std::uint64_t pages = 0;
-  for (const auto& piece : pieces_) pages += piece.run.count;
-  return pages;
+Result<void> write_frames(int file, const Frame* frames, std::size_t count) {
+  const std::size_t size = count * sizeof *frames;
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t written = ::write(file, reinterpret_cast<const char*>(frames) + done, size - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail(errno_error("write down the frames of pages", errno));
+    done += static_cast<std::size_t>(written);
+  }
+  return {};
 }
 
 bool KnownProcess::is_within(const std::map<std::uint32_t, PageFileUse>& files) const {
@@ -125,6 +138,8 @@ bool KnownProcess::is_within(const std::map<std::uint32_t, PageFileUse>& files) 
     return piece.run.generation == 0 || files.count(piece.run.generation) != 0;
   });
 }
+
+std::string frames_name(int pid) { return ".frames-" + std::to_string(pid); }
 
 std::chrono::microseconds uptime_now() {
   timespec now{};
@@ -140,8 +155,12 @@ Result<void> keep_known_memory(const std::string& directory, int images, std::ch
   STASIS_LET(const UniqueFd to, open_directory(AT_FDCWD, directory));
   STASIS_LET(const auto names, names_in(images));
   for (const auto& name : names) {
-    if (!pagemap_of_process(name)) continue;
-    if (::renameat(images, name.c_str(), to.get(), name.c_str()) != 0) return fail(errno_error("keep " + name, errno));
+    const auto pid = pagemap_of_process(name);
+    if (!pid) continue;
+    for (const auto& file : {name, frames_name(*pid)}) {
+      if (::renameat(images, file.c_str(), to.get(), file.c_str()) != 0)
+        return fail(errno_error("keep " + file, errno));
+    }
   }
   // Last: without it, it is nothing.
   return write_images_file(to.get(), kGeneration, std::to_string(uptime.count()) + " " + identity_of(manifest));
@@ -168,7 +187,10 @@ Result<KnownMemory> take_known_memory(const std::string& directory, const Manife
     if (!pid) continue;
     STASIS_LET(const std::string text, read_images_file(from->get(), name));
     STASIS_LET(const CriuPagemap pagemap, parse_criu_pagemap(text));
-    STASIS_LET(known.processes[*pid], process_of(pagemap, map));
+    UniqueFd frames(::openat(from->get(), frames_name(*pid).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!frames) return fail(errno_error("open the frames of pages", errno));
+    KnownProcess& process = known.processes.try_emplace(*pid, std::move(frames)).first->second;
+    STASIS_TRY(add_pages(process, pagemap, map));
   }
   return known;
 }
@@ -180,7 +202,7 @@ Result<void> write_known_for_criu(int images, const KnownMemory& known) {
   // Criu opens it, and has no reason to read it.
   STASIS_TRY(write_images_file(to.get(), "pages-" + std::to_string(kNoPages) + ".img", ""));
   for (const auto& [pid, process] : known.processes) {
-    STASIS_TRY(write_images_file(to.get(), pagemap_name(pid), write_criu_pagemap(kNoPages, process.ranges())));
+    STASIS_TRY(write_images_file(to.get(), pagemap_name(pid), write_criu_pagemap(kNoPages, {kAllThereCanBe})));
   }
   return {};
 }

@@ -12,23 +12,35 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/manifest.h"
 #include "common/page_map.h"
 #include "common/result.h"
+#include "common/unique_fd.h"
 #include "daemon/criu_memory.h"
+#include "daemon/memory_tracking.h"
 
 namespace stasis {
 
 class KnownProcess {
  public:
+  // `frames`: of all of its pages, in the order in which they are added, in a file.
+  explicit KnownProcess(UniqueFd frames) : frames_(std::move(frames)) {}
   // Pages behind all others that it has so far.
   void add(std::uint64_t address, const PageRun& run);
-  // Calls for the pages of that range, one run after the other. not_found: some of them are not known.
-  Result<void> find(const MemoryRange& range, const std::function<void(const PageRun&)>& take) const;
-  std::vector<MemoryRange> ranges() const;
-  std::uint64_t pages() const;
+  // A range in pieces, each of pages that are stored one behind the other, or that are all not known.
+  struct Found {
+    std::uint64_t address;
+    std::uint32_t pages;
+    bool known;
+    PageRun run;          // of as many pages
+    std::uint64_t index;  // in the file of frames
+  };
+  Result<void> find(const MemoryRange& range, const std::function<Result<void>(const Found&)>& take) const;
+  // Of `count` pages.
+  Result<std::vector<Frame>> frames(std::uint64_t index, std::size_t count) const;
   // All that is not zeros is in one of these page files.
   bool is_within(const std::map<std::uint32_t, PageFileUse>& files) const;
 
@@ -36,9 +48,15 @@ class KnownProcess {
   struct Piece {
     std::uint64_t address;
     PageRun run;
+    std::uint64_t index;
   };
+  UniqueFd frames_;
   std::vector<Piece> pieces_;
+  std::uint64_t pages_ = 0;
 };
+
+// Appends to a file of frames.
+Result<void> write_frames(int file, const Frame* frames, std::size_t count);
 
 struct KnownMemory {
   std::chrono::microseconds uptime{0};    // of the machine, when the tracking began
@@ -48,13 +66,17 @@ struct KnownMemory {
 // Of the machine, now.
 std::chrono::microseconds uptime_now();
 
-// Of the checkpoint whose images are in `images`, that was published as `manifest` with that map.
+// Among the images: the frames of that process's pages, in the order of its pagemap.
+std::string frames_name(int pid);
+// Of the checkpoint whose images, with the frames, are in `images`, and which was published as `manifest`.
 Result<void> keep_known_memory(const std::string& directory, int images, std::chrono::microseconds uptime,
                                const Manifest& manifest);
 // Takes what was kept there away. not_found: nothing was, or it is not of that generation.
 Result<KnownMemory> take_known_memory(const std::string& directory, const Manifest& manifest, const PageMap& map);
 
-// The directory among the images in which criu finds what is known: the name of it goes on its command line.
+// The directory among the images in which criu finds what is known: its name goes on the command line. Of a known
+// process that is whatever it may have in memory: criu leaves out all that was not written to, and what of that is not
+// known, or is in another frame, is ours to read.
 inline constexpr char kKnownForCriu[] = ".known";
 Result<void> write_known_for_criu(int images, const KnownMemory& known);
 // It, and criu's way there, gone.

@@ -38,6 +38,9 @@ struct ScanRegion {
 constexpr unsigned long kScan = _IOWR('f', 16, ScanRequest);
 constexpr std::uint64_t kOfFile = 1U << 2, kPresent = 1U << 3, kSwapped = 1U << 4, kZeros = 1U << 5, kWritten = 1U << 7;
 
+// Of an entry in /proc/PID/pagemap.
+constexpr std::uint64_t kInMemory = 1ULL << 63, kFrame = (1ULL << 55) - 1;
+
 constexpr std::size_t kRegionsAtOnce = 4096;
 constexpr std::size_t kMapsLimit = 64 << 20;
 constexpr std::chrono::milliseconds kLookAgain{5};
@@ -132,7 +135,9 @@ bool kernel_tracks_memory() {
   *page = 1;
   bool tracks = refs && pagemap && written() && clear(refs.get()) && !written();
   *page = 2;
-  tracks = tracks && written();
+  Frame frame = 0;
+  tracks = tracks && written() && read_frames(pagemap.get(), reinterpret_cast<std::uint64_t>(memory), 1, &frame) &&
+           frame != 0;
   ::munmap(memory, kPageSize);
   return tracks;
 }
@@ -169,14 +174,23 @@ Result<std::vector<MemoryRange>> tracked_pages(const ProcessMemory& memory, Page
   for (const auto& mapping : mappings) {
     // Where the kernel's time is read has no contents.
     if (mapping.name.starts_with("[vvar") || mapping.name == "[vsyscall]") continue;
-    if (mapping.name == "[vdso]") {
-      // Criu wants it whole, and takes it for not written to.
-      if (which == Pages::all) ranges.push_back({mapping.begin, (mapping.end - mapping.begin) / kPageSize});
-      continue;
-    }
     STASIS_TRY(add_regions(pagemap.get(), mapping.begin, mapping.end, which, ranges));
   }
   return ranges;
+}
+
+Result<void> read_frames(int pagemap, std::uint64_t address, std::size_t pages, Frame* into) {
+  const std::size_t size = pages * sizeof *into;
+  const auto from = static_cast<off_t>(address / kPageSize * sizeof *into);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t got =
+        ::pread(pagemap, reinterpret_cast<char*>(into) + done, size - done, from + static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return fail(errno_error("read a pagemap", got == 0 ? ESRCH : errno));
+    done += static_cast<std::size_t>(got);
+  }
+  for (std::size_t i = 0; i < pages; ++i) into[i] = (into[i] & kInMemory) != 0 ? into[i] & kFrame : 0;
+  return {};
 }
 
 Result<void> wait_for_transfers(const std::vector<CapsuleProcess>& tree, Deadline deadline) {

@@ -6,8 +6,13 @@
 // garbage collector may, would miss what was written before we asked, and we what was written before it did. So there
 // is a mark: the last page of the stack, which a process finds written to when it begins, which nobody ever writes to
 // again, and which we write to whenever we have asked. Where it does not tell of that, somebody else has asked.
+//
+// And the kernel forgets: where mremap() moves a mapping by whole page tables, the pages are not written to where they
+// are now, and others were there before. So a page is the same one only if it is in the same frame of the machine's
+// memory, too.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "common/capsule_processes.h"
@@ -33,6 +38,11 @@ enum class Pages {
 };
 // Of its private memory, by rising address.
 Result<std::vector<MemoryRange>> tracked_pages(const ProcessMemory& memory, Pages which);
+
+// The frame that each page is in: 0, for one that is in none, or whose frame nobody may know. Two zeros are not the
+// same.
+using Frame = std::uint64_t;
+Result<void> read_frames(int pagemap, std::uint64_t address, std::size_t pages, Frame* into);
 
 // What was on its way from a device into the tree's memory when this was called has arrived: the kernel sees no writes
 // but those by processors. timed_out: not all of it.
