@@ -9,7 +9,7 @@
 # the rest, and the namespace bed has one.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-vm_memory_mib=1024
+vm_memory_mib=${STASIS_VM_MEMORY:-1024}
 vm_cpus=2
 
 # files_write NAME: the node's initrd, ready to boot.
@@ -118,7 +118,7 @@ SlurmdTimeout=30
 MessageTimeout=60
 BatchStartTimeout=60
 
-NodeName=$nodes CPUs=$vm_cpus RealMemory=900 State=UNKNOWN
+NodeName=$nodes CPUs=$vm_cpus RealMemory=$((vm_memory_mib * 7 / 8)) State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES PriorityTier=10 PreemptMode=OFF
 PartitionName=high Nodes=ALL PriorityTier=100 PreemptMode=OFF
 PartitionName=preempt Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE

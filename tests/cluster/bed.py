@@ -34,11 +34,12 @@ def eventually(predicate, timeout, what):
 
 
 class Bed:
+    script = CLUSTER
     nodes = ["n1", "n2", "n3"]
     log_starts = {}
 
     def verb(self, *words, check=True):
-        done = subprocess.run([CLUSTER, *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([self.script, *words], capture_output=True, text=True, check=False)
         if check and done.returncode != 0:
             raise Failed(f"cluster {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -46,7 +47,7 @@ class Bed:
     def run(self, node, *argv, user="root", input=None):
         """The finished process, whatever came of it."""
         return subprocess.run(
-            [CLUSTER, "exec", node, "-u", user, "--", *argv], capture_output=True, text=True, input=input, check=False
+            [self.script, "exec", node, "-u", user, "--", *argv], capture_output=True, text=True, input=input, check=False
         )
 
     def sh(self, node, script, user="root"):
@@ -93,6 +94,9 @@ class Bed:
         if int(self.run(node, "stat", "-L", "-c", "%s", DAEMON_LOG).stdout or 0) < begin:
             begin = 0
         return self.run(node, "tail", "-c", f"+{begin + 1}", DAEMON_LOG).stdout
+
+    def daemon_log(self, node):
+        return self.run(node, "cat", DAEMON_LOG).stdout
 
     def store(self):
         """Every job directory in the store, as '<uid>/<job>-<first start>'."""
