@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/full_io.h"
+
 namespace stasis {
 namespace {
 
@@ -20,27 +22,6 @@ constexpr std::size_t kAsideBytes = 256 * kPageSize;
 
 // As many as wait for their places in the index to come into the cache.
 constexpr std::size_t kHashedAtOnce = 32;
-
-// EIO: there are not as many.
-Result<void> read_fully(int fd, std::uint64_t offset, char* data, std::size_t size) {
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t got = ::pread(fd, data + done, size - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return fail(errno_error("read pages", got == 0 ? EIO : errno));
-    done += static_cast<std::size_t>(got);
-  }
-  return {};
-}
-
-Result<void> write_fully(int fd, const std::string& bytes) {
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t written = ::write(fd, bytes.data() + done, bytes.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(errno_error("put pages aside", errno));
-    done += static_cast<std::size_t>(written);
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -112,7 +93,7 @@ Result<void> PageCapture::store(const char* page) {
   if (!held_) return writer_.add(page);
   held_block_.append(page, kPageSize);
   if (held_block_.size() < kAsideBytes) return {};
-  STASIS_TRY(write_fully(held_.get(), held_block_));
+  STASIS_TRY(write_fully(held_.get(), held_block_.data(), held_block_.size(), "put pages aside"));
   held_block_.clear();
   return {};
 }
@@ -131,7 +112,7 @@ Result<void> PageCapture::write_held() {
   if (::fstat(held_.get(), &status) != 0) return fail(errno_error("stat the new pages", errno));
   std::string block(kAsideBytes, '\0');
   for (std::uint64_t at = 0, end = static_cast<std::uint64_t>(status.st_size); at < end; at += block.size()) {
-    STASIS_TRY(read_fully(held_.get(), at, block.data(), block.size()));
+    STASIS_TRY(read_fully_at(held_.get(), at, block.data(), block.size(), "read the new pages"));
     for (std::size_t page = 0; page < block.size(); page += kPageSize) STASIS_TRY(writer_.add(&block[page]));
   }
   for (std::size_t page = 0; page < held_block_.size(); page += kPageSize) STASIS_TRY(writer_.add(&held_block_[page]));

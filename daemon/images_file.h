@@ -7,11 +7,19 @@
 #include <string>
 
 #include "common/result.h"
+#include "common/unique_fd.h"
 
 namespace stasis {
 
 // Replaces what is there.
 Result<void> write_images_file(int images, const std::string& name, const std::string& text);
 Result<std::string> read_images_file(int images, const std::string& name);
+
+// For more than one likes to have in memory. There must be none of that name yet.
+Result<UniqueFd> new_images_file(int images, const std::string& name);
+// One that is gone when it is closed.
+Result<UniqueFd> nameless_images_file(int images);
+// To be read.
+Result<UniqueFd> open_images_file(int images, const std::string& name);
 
 }  // namespace stasis

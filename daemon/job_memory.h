@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "common/page_capture.h"
 #include "common/store.h"
 #include "daemon/known_memory.h"
+#include "daemon/left_out.h"
 #include "daemon/process_memory.h"
 #include "daemon/run.h"
 
@@ -50,25 +50,21 @@ class JobMemory {
   void remember(const Manifest& published);
 
   // Bytes of the job's memory that were not even read while it stood still.
-  std::uint64_t known_bytes() const { return known_pages_ * kPageSize; }
+  std::uint64_t known_bytes() const { return left_out_.known_bytes(); }
 
  private:
   JobMemory(PageIndex index, PageMap previous, const Manifest* manifest, int images)
-      : index_(std::move(index)), previous_(std::move(previous)), previous_manifest_(manifest), images_(images) {}
+      : index_(std::move(index)),
+        previous_(std::move(previous)),
+        previous_manifest_(manifest),
+        images_(images),
+        left_out_(images) {}
   bool much_is_new() const;
-  void learn(const std::vector<CapsuleProcess>& tree);
   bool may_track(const std::vector<CapsuleProcess>& tree) const;
   Result<KnownMemory> known_before() const;
-  Result<KnownMemory> know(const std::vector<CapsuleProcess>& tree);
-  Result<KnownProcess> know(const ProcessMemory& memory);
   bool little_is_written(const std::vector<CapsuleProcess>& tree, const KnownMemory& known) const;
   Result<void> note_frozen(const CapsuleProcess& process, const std::string& pagemap);
   Result<void> correct(const CriuPagemap& map, const ProcessMemory& memory);
-  Result<void> compare_frames(int pid, const CriuPagemap& map, const ProcessMemory& memory);
-  Result<void> put_aside(const std::vector<MemoryRange>& ranges, const ProcessMemory& memory, const std::string& name);
-  Result<void> collect_files();
-  Result<void> collect(const std::string& pagemap);
-  Result<void> add_from(int file, const std::string& image, std::uint64_t pages);
 
   PageIndex index_;
   PageMap previous_;
@@ -77,11 +73,9 @@ class JobMemory {
   std::unique_ptr<PageCapture> capture_;
   bool held_back_ = false;
   std::string known_directory_;
-  std::uint64_t memory_ = 0;                           // of the job, in bytes
-  bool tracks_ = false;                                // the kernel tells what is written to
-  std::optional<KnownMemory> known_;                   // what criu will leave out as far as it is not
-  std::map<int, std::vector<MemoryRange>> not_known_;  // by pid: left out by criu, and read by us into a file
-  std::uint64_t known_pages_ = 0;
+  std::uint64_t memory_ = 0;  // of the job, in bytes
+  bool tracks_ = false;       // the kernel tells what is written to
+  LeftOut left_out_;
   std::chrono::microseconds frozen_at_{0};
   std::map<std::uint32_t, PageFileUse> use_;
 };

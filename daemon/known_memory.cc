@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "common/file_index.h"
+#include "common/full_io.h"
 #include "common/unique_fd.h"
 #include "daemon/images_file.h"
 
@@ -111,26 +112,13 @@ Result<void> KnownProcess::find(const MemoryRange& range, const std::function<Re
 
 Result<std::vector<Frame>> KnownProcess::frames(std::uint64_t index, std::size_t count) const {
   std::vector<Frame> frames(count);
-  const std::size_t size = count * sizeof(Frame);
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t got = ::pread(frames_.get(), reinterpret_cast<char*>(frames.data()) + done, size - done,
-                                static_cast<off_t>(index * sizeof(Frame) + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return fail(errno_error("read the frames of pages", got == 0 ? EIO : errno));
-    done += static_cast<std::size_t>(got);
-  }
+  STASIS_TRY(read_fully_at(frames_.get(), index * sizeof(Frame), frames.data(), count * sizeof(Frame),
+                           "read the frames of pages"));
   return frames;
 }
 
 Result<void> write_frames(int file, const Frame* frames, std::size_t count) {
-  const std::size_t size = count * sizeof *frames;
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t written = ::write(file, reinterpret_cast<const char*>(frames) + done, size - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(errno_error("write down the frames of pages", errno));
-    done += static_cast<std::size_t>(written);
-  }
-  return {};
+  return write_fully(file, frames, count * sizeof *frames, "write down the frames of pages");
 }
 
 bool KnownProcess::is_within(const std::map<std::uint32_t, PageFileUse>& files) const {
@@ -166,7 +154,7 @@ Result<void> keep_known_memory(const std::string& directory, int images, std::ch
   return write_images_file(to.get(), kGeneration, std::to_string(uptime.count()) + " " + identity_of(manifest));
 }
 
-Result<KnownMemory> take_known_memory(const std::string& directory, const Manifest& manifest, const PageMap& map) {
+Result<KnownMemory> take_known_memory(const std::string& directory, const Manifest* manifest, const PageMap& map) {
   const auto from = open_directory(AT_FDCWD, directory);
   if (!from) return fail(ErrorKind::not_found, "nothing is known of the memory");
   const auto generation = read_images_file(from->get(), kGeneration);
@@ -176,8 +164,8 @@ Result<KnownMemory> take_known_memory(const std::string& directory, const Manife
   std::int64_t uptime = 0;
   const char* const end = generation->data() + generation->size();
   const auto number = std::from_chars(generation->data(), end, uptime);
-  if (number.ec != std::errc() ||
-      std::string_view(number.ptr, static_cast<std::size_t>(end - number.ptr)) != " " + identity_of(manifest)) {
+  if (manifest == nullptr || number.ec != std::errc() ||
+      std::string_view(number.ptr, static_cast<std::size_t>(end - number.ptr)) != " " + identity_of(*manifest)) {
     return fail(ErrorKind::not_found, "what is known of the memory is of another checkpoint");
   }
   known.uptime = std::chrono::microseconds(uptime);

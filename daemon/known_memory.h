@@ -71,8 +71,9 @@ std::string frames_name(int pid);
 // Of the checkpoint whose images, with the frames, are in `images`, and which was published as `manifest`.
 Result<void> keep_known_memory(const std::string& directory, int images, std::chrono::microseconds uptime,
                                const Manifest& manifest);
-// Takes what was kept there away. not_found: nothing was, or it is not of that generation.
-Result<KnownMemory> take_known_memory(const std::string& directory, const Manifest& manifest, const PageMap& map);
+// Takes what was kept there away, whatever it is. not_found: nothing was, or it is not of that generation (nullptr:
+// none).
+Result<KnownMemory> take_known_memory(const std::string& directory, const Manifest* manifest, const PageMap& map);
 
 // The directory among the images in which criu finds what is known: its name goes on the command line. Of a known
 // process that is whatever it may have in memory: criu leaves out all that was not written to, and what of that is not

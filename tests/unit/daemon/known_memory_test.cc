@@ -111,7 +111,7 @@ class KnownMemoryTest : public ::testing::Test {
     ASSERT_TRUE(write_images_file(opened_.get(), name, text));
   }
   std::string directory() const { return local_.path() + "/known"; }
-  Result<KnownMemory> take() { return take_known_memory(directory(), manifest_, map_); }
+  Result<KnownMemory> take() { return take_known_memory(directory(), &manifest_, map_); }
 
   TempDirectory images_, local_;
   UniqueFd opened_{::open(images_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
@@ -149,6 +149,12 @@ TEST_F(KnownMemoryTest, OfAnotherGenerationIsNotTaken) {
   manifest_.number++;
   EXPECT_EQ(take().error().kind, ErrorKind::not_found);
   manifest_.number--;
+  EXPECT_EQ(take().error().kind, ErrorKind::not_found);
+}
+
+TEST_F(KnownMemoryTest, IsTakenEvenIfNobodyCanSayOfWhat) {
+  ASSERT_TRUE(keep_known_memory(directory(), opened_.get(), {}, manifest_));
+  EXPECT_EQ(take_known_memory(directory(), nullptr, map_).error().kind, ErrorKind::not_found);
   EXPECT_EQ(take().error().kind, ErrorKind::not_found);
 }
 
