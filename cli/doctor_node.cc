@@ -12,6 +12,7 @@
 #include "cli/doctor.h"
 #include "common/keys.h"
 #include "common/log.h"
+#include "common/page_scan.h"
 #include "common/subprocess.h"
 
 namespace stasis {
@@ -44,6 +45,17 @@ Finding look_at_kernel(const Config& config) {
   if (checked->ok()) return {"kernel", State::ok, "`criu check` finds all it needs", ""};
   return {"kernel", State::bad, "`criu check`: " + last_line(checked->err.empty() ? checked->out : checked->err),
           "a kernel with what criu needs, or a newer criu"};
+}
+
+// No fault either way, and worth knowing where a checkpoint takes long.
+Finding look_at_memory(const Config& config) {
+  if (!config.defaults.track_memory)
+    return {"memory", State::ok, "is read at each checkpoint: track_memory is off", ""};
+  if (::geteuid() != 0) return {"memory", State::warn, "only root can try it", "run `stasis doctor` as root"};
+  return {"memory", State::ok,
+          kernel_tracks_memory() ? "what was not written to is not read again: this kernel tells"
+                                 : "is read at each checkpoint: this kernel does not tell what was written to",
+          ""};
 }
 
 std::string space_text(const std::string& path, State& state) {
@@ -126,7 +138,8 @@ Findings look_at_programs(const Config& config) {
   utsname names{};
   ::uname(&names);
   const auto version = call(config.criu, {"--version"}, kProgramAnswers);
-  return {judge_criu(version && version->ok() ? version->out : "", names.release), look_at_kernel(config)};
+  return {judge_criu(version && version->ok() ? version->out : "", names.release), look_at_kernel(config),
+          look_at_memory(config)};
 }
 
 Findings look_at_places(const Config& config) {

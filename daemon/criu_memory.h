@@ -10,16 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "common/page_scan.h"
 #include "common/result.h"
 
 namespace stasis {
-
-// Pages one behind the other in a process's memory.
-struct MemoryRange {
-  std::uint64_t address = 0;
-  std::uint64_t pages = 0;
-  friend bool operator==(const MemoryRange&, const MemoryRange&) = default;
-};
 
 struct PagemapRange : MemoryRange {
   bool known = false;  // not in the image: those that criu was told of, and that were not written to since

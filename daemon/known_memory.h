@@ -17,10 +17,10 @@
 
 #include "common/manifest.h"
 #include "common/page_map.h"
+#include "common/page_scan.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 #include "daemon/criu_memory.h"
-#include "daemon/memory_tracking.h"
 
 namespace stasis {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "common/capsule_processes.h"
+#include "common/page_scan.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "daemon/criu_memory.h"
 
 namespace stasis {
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// page_scan.h - what the kernel tells of the pages of a process, by its /proc/PID/pagemap: which it has, which of them
+// were written to since somebody asked it to begin to tell ("soft-dirty"), and which frame of the machine's memory each
+// is in. Documentation/admin-guide/mm/pagemap.rst and soft-dirty.rst in Linux.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "common/page_index.h"
+#include "common/result.h"
+
+namespace stasis {
+
+// Pages one behind the other in a process's memory.
+struct MemoryRange {
+  std::uint64_t address = 0;
+  std::uint64_t pages = 0;
+  friend bool operator==(const MemoryRange&, const MemoryRange&) = default;
+};
+
+enum class Pages {
+  all,      // in memory or swapped out, not of a file, not of nothing but zeros
+  written,  // of those
+};
+// Adds those between the two addresses. unsupported: the kernel is older than 6.7.
+Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which,
+                        std::vector<MemoryRange>& ranges);
+
+// 0: it is in none, or nobody may know. Two zeros are not the same.
+using Frame = std::uint64_t;
+Result<void> read_frames(int pagemap, std::uint64_t address, std::size_t pages, Frame* into);
+
+// From now on it tells which pages of the process whose /proc/PID/clear_refs that is are written to.
+Result<void> forget_writes(int clear_refs);
+
+// It can do all of that. Tries it with the caller's own memory.
+bool kernel_tracks_memory();
+
+}  // namespace stasis
