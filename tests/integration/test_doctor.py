@@ -52,7 +52,7 @@ def states(site):
 def test_a_node_that_is_set_up_right_has_no_bad_finding(well, start_daemon):
     start_daemon().wait_log("ready: ")
     assert states(well) == dict.fromkeys(
-        ["daemon", "criu", "kernel", "slurmctld", "proctrack", "requeue", "requeue delay", "kill wait", "clock", "plugstack",
+        ["daemon", "criu", "kernel", "memory", "slurmctld", "proctrack", "requeue", "requeue delay", "kill wait", "clock", "plugstack",
          "key", "local", "store"], "ok",
     )
     assert not [path for path in (well.directory / "store").iterdir() if path.name.startswith(".doctor")]
