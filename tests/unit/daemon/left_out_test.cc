@@ -168,7 +168,7 @@ TEST_F(LeftOutTest, OfAProcessOfWhichNothingIsKnownIsLost) {
 
 TEST_F(LeftOutTest, WithMoreOrFewerPagesThanItSaysIsDamaged) {
   know(kPages - 2, kNone);
-  for (const std::size_t pages : {1, 3}) {
+  for (const std::size_t pages : {std::size_t{1}, std::size_t{3}}) {
     dump(2);
     std::filesystem::remove(images_.path() + "/" + frames_name(child_));
     std::filesystem::remove(images_.path() + "/.aside-" + std::to_string(child_));
