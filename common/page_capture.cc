@@ -98,14 +98,6 @@ Result<void> PageCapture::store(const char* page) {
   return {};
 }
 
-Result<void> PageCapture::hold_back(int directory) {
-  const char* const name = ".new-pages";
-  UniqueFd file(::openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file || ::unlinkat(directory, name, 0) != 0) return fail(errno_error("make a file for new pages", errno));
-  held_ = std::move(file);
-  return {};
-}
-
 Result<void> PageCapture::write_held() {
   if (!held_) return {};
   struct stat status {};

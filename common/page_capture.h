@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "common/file_system.h"
 #include "common/page_file.h"
@@ -29,8 +30,8 @@ class PageCapture {
   // Stores what is new among `count` pages; they belong to no image. Calls for the place of each.
   using TakePlace = std::function<void(PagePlace)>;
   Result<void> learn(const char* pages, std::size_t count, const TakePlace& take);
-  // From now on what is new is kept in a file of `directory`, which nobody sees, until finish().
-  Result<void> hold_back(int directory);
+  // From now on what is new is kept in that file, which is empty, until finish().
+  void hold_back(UniqueFd file) { held_ = std::move(file); }
   // The next pages of the image of that name ("pages-1.img").
   Result<void> add_pages(const std::string& image, const char* pages, std::size_t count);
   // The next ones of it are stored already.

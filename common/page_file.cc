@@ -94,15 +94,15 @@ Result<void> PageFileWriter::write_one() {
   return {};
 }
 
-Result<std::vector<PageBlock>> PageFileWriter::finish() {
+Result<PageBlocks> PageFileWriter::finish() {
   if (!pending_.empty()) STASIS_TRY(pack());
   while (!packing_.empty()) STASIS_TRY(write_one());
   if (out_) STASIS_TRY(out_->sync());
   return std::move(blocks_);
 }
 
-Result<void> read_blocks(const InputFile& in, const std::vector<PageBlock>& blocks,
-                         const std::vector<std::uint32_t>& wanted, int threads, const BlockTaker& take) {
+Result<void> read_blocks(const InputFile& in, const PageBlocks& blocks, const BlockNumbers& wanted, int threads,
+                         const BlockTaker& take) {
   std::atomic<std::size_t> next{0};
   std::mutex guard;
   std::optional<Error> error;

@@ -27,7 +27,7 @@ class PageFileWriter {
   // Appends a page of kPageSize bytes.
   Result<void> add(const char* page);
   // All blocks, when all is durable; nothing can be added any more.
-  Result<std::vector<PageBlock>> finish();
+  Result<PageBlocks> finish();
 
  private:
   struct Packed {
@@ -43,15 +43,16 @@ class PageFileWriter {
   Compression compression_;
   std::string pending_;
   std::deque<std::future<Packed>> packing_;
-  std::vector<PageBlock> blocks_;
+  PageBlocks blocks_;
   std::uint64_t offset_ = 0;
 };
 
 // Takes the pages of one block, in any order of blocks and from any thread.
 using BlockTaker = std::function<Result<void>(std::uint32_t block, const char* pages)>;
+using BlockNumbers = ScratchVector<std::uint32_t>;
 // Reads those blocks of the file (all numbers below blocks.size()) and verifies each before it is given to `take`.
 // corrupt: one is not what `blocks` says.
-Result<void> read_blocks(const InputFile& in, const std::vector<PageBlock>& blocks,
-                         const std::vector<std::uint32_t>& wanted, int threads, const BlockTaker& take);
+Result<void> read_blocks(const InputFile& in, const PageBlocks& blocks, const BlockNumbers& wanted, int threads,
+                         const BlockTaker& take);
 
 }  // namespace stasis

@@ -16,12 +16,11 @@
 #include <string>
 #include <vector>
 
+#include "common/memory_range.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
 namespace stasis {
-
-inline constexpr std::size_t kPageSize = 4096;
 
 struct PageHash {
   std::uint64_t low = 0;

@@ -21,10 +21,10 @@ class Writer {
     text_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
   void bytes(std::string_view bytes) { text_ += bytes; }
-  std::string take() { return std::move(text_); }
+  ScratchString take() { return std::move(text_); }
 
  private:
-  std::string text_;
+  ScratchString text_;
 };
 
 class Reader {
@@ -73,10 +73,10 @@ bool is_image_name(std::string_view name) {
          name.find('\0') == std::string_view::npos;
 }
 
-Result<std::vector<PageBlock>> read_blocks(Reader& in) {
+Result<PageBlocks> read_blocks(Reader& in) {
   const auto count = in.number<std::uint32_t>();
   if (!in.has_room_for(count, kBlockBytes)) return damaged("is cut off");
-  std::vector<PageBlock> blocks(count);
+  PageBlocks blocks(count);
   std::uint64_t end = 0;
   for (auto& block : blocks) {
     block.offset = in.number<std::uint64_t>();
@@ -99,7 +99,7 @@ Result<std::vector<PageBlock>> read_blocks(Reader& in) {
   return blocks;
 }
 
-std::uint64_t pages_in(const std::vector<PageBlock>& blocks) {
+std::uint64_t pages_in(const PageBlocks& blocks) {
   return blocks.empty() ? 0 : (blocks.size() - 1) * std::uint64_t{kBlockPages} + blocks.back().pages;
 }
 
@@ -151,7 +151,7 @@ std::uint64_t PageImage::pages() const {
 
 std::map<std::uint32_t, PageFileUse> PageMap::use() const {
   std::map<std::uint32_t, PageFileUse> use;
-  std::map<std::uint32_t, std::vector<bool>> seen;
+  std::map<std::uint32_t, ScratchVector<bool>> seen;
   for (const auto& [generation, blocks] : files) {
     use[generation].pages = static_cast<std::uint32_t>(pages_in(blocks));
     seen[generation].resize(pages_in(blocks));
@@ -169,7 +169,7 @@ std::map<std::uint32_t, PageFileUse> PageMap::use() const {
   return use;
 }
 
-std::string write_page_map(const PageMap& map) {
+ScratchString write_page_map(const PageMap& map) {
   Writer out;
   out.bytes(kMagic);
   out.number(static_cast<std::uint32_t>(map.files.size()));
@@ -239,7 +239,7 @@ Result<PageMap> read_page_map(std::string_view bytes) {
   return map;
 }
 
-EncodedStream describe_page_file(const std::vector<PageBlock>& blocks) {
+EncodedStream describe_page_file(const PageBlocks& blocks) {
   EncodedStream stream;
   stream.encoding = Encoding::blocks;
   stream.size = pages_in(blocks) * kPageSize;

@@ -15,6 +15,7 @@
 
 #include "common/page_index.h"
 #include "common/result.h"
+#include "common/scratch_memory.h"
 #include "common/stream_codec.h"
 
 namespace stasis {
@@ -34,6 +35,8 @@ struct PageBlock {
   friend bool operator==(const PageBlock&, const PageBlock&) = default;
 };
 
+using PageBlocks = ScratchVector<PageBlock>;
+
 // Pages one behind the other, in the image and in the page file. generation 0: pages of zeros.
 struct PageRun {
   std::uint32_t generation = 0;
@@ -43,9 +46,12 @@ struct PageRun {
   friend bool operator==(const PageRun&, const PageRun&) = default;
 };
 
+// As many as pages, where every other one is stored elsewhere.
+using PageRuns = ScratchVector<PageRun>;
+
 struct PageImage {
   std::string name;
-  std::vector<PageRun> runs;
+  PageRuns runs;
 
   // Adds pages to its end.
   void add(const PageRun& run);
@@ -57,7 +63,7 @@ struct PageImage {
 };
 
 struct PageMap {
-  std::map<std::uint32_t, std::vector<PageBlock>> files;  // by generation
+  std::map<std::uint32_t, PageBlocks> files;  // by generation
   std::vector<PageImage> images;
 
   // How many pages of each file the images use, none counted twice.
@@ -65,12 +71,12 @@ struct PageMap {
   friend bool operator==(const PageMap&, const PageMap&) = default;
 };
 
-std::string write_page_map(const PageMap& map);
+ScratchString write_page_map(const PageMap& map);
 // unsupported: a format this program does not know. corrupt: anything else that is not exactly right; runs lead to
 // pages that are there, and image names are names.
 Result<PageMap> read_page_map(std::string_view bytes);
 
 // What stands in a manifest for a whole page file: the digest of its blocks' digests.
-EncodedStream describe_page_file(const std::vector<PageBlock>& blocks);
+EncodedStream describe_page_file(const PageBlocks& blocks);
 
 }  // namespace stasis

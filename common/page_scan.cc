@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "common/unique_fd.h"
 
@@ -36,14 +37,13 @@ constexpr std::size_t kRegionsAtOnce = 4096;
 
 bool is_written(int pagemap, const char* page) {
   const auto at = reinterpret_cast<std::uint64_t>(page);
-  std::vector<MemoryRange> written;
+  MemoryRanges written;
   return scan_pages(pagemap, at, at + kPageSize, Pages::written, written) && !written.empty();
 }
 
 }  // namespace
 
-Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which,
-                        std::vector<MemoryRange>& ranges) {
+Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which, MemoryRanges& ranges) {
   std::vector<ScanRegion> regions(kRegionsAtOnce);
   while (begin < end) {
     ScanRequest request;
@@ -62,12 +62,7 @@ Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pag
     if (found < 0) return fail(errno_error("scan a process's pages", errno));
     for (int i = 0; i < found; ++i) {
       const auto& region = regions[static_cast<std::size_t>(i)];
-      const std::uint64_t pages = (region.end - region.start) / kPageSize;
-      if (!ranges.empty() && ranges.back().address + ranges.back().pages * kPageSize == region.start) {
-        ranges.back().pages += pages;
-      } else {
-        ranges.push_back({region.start, pages});
-      }
+      append(ranges, {region.start, (region.end - region.start) / kPageSize});
     }
     if (request.walk_end <= begin) return fail(ErrorKind::unsupported, "a scan of pages that does not come to its end");
     begin = request.walk_end;

@@ -6,27 +6,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
-#include "common/page_index.h"
+#include "common/memory_range.h"
 #include "common/result.h"
 
 namespace stasis {
-
-// Pages one behind the other in a process's memory.
-struct MemoryRange {
-  std::uint64_t address = 0;
-  std::uint64_t pages = 0;
-  friend bool operator==(const MemoryRange&, const MemoryRange&) = default;
-};
 
 enum class Pages {
   all,      // in memory or swapped out, not of a file, not of nothing but zeros
   written,  // of those
 };
-// Adds those between the two addresses. unsupported: the kernel is older than 6.7.
-Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which,
-                        std::vector<MemoryRange>& ranges);
+// Adds those between the two addresses. Fails on a kernel older than 6.7.
+Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which, MemoryRanges& ranges);
 
 // 0: it is in none, or nobody may know. Two zeros are not the same.
 using Frame = std::uint64_t;

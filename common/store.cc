@@ -328,8 +328,8 @@ Result<Manifest> CheckpointStore::read(const Generation& generation, const JobKe
 
 namespace {
 
-Result<std::string> read_stream(StreamFiles& holders, const ManifestStream& stream) {
-  std::string text;
+Result<ScratchString> read_stream(StreamFiles& holders, const ManifestStream& stream) {
+  ScratchString text;
   const Sink sink = [&text](const char* data, std::size_t size) -> Result<void> {
     text.append(data, size);
     return {};
@@ -342,7 +342,7 @@ Result<std::string> read_stream(StreamFiles& holders, const ManifestStream& stre
 Result<PageMap> read_memory(StreamFiles& holders, const Manifest& manifest) {
   const ManifestStream* const stream = manifest.stream(kMemoryStream);
   if (stream == nullptr) return PageMap{};
-  STASIS_LET(const std::string text, read_stream(holders, *stream));
+  STASIS_LET(const ScratchString text, read_stream(holders, *stream));
   return read_page_map(text);
 }
 

@@ -26,7 +26,7 @@ bool in_parent(const criu::PagemapEntry& entry) {
   return entry.in_parent() || (entry.has_flags() && (entry.flags() & kInParent) != 0);
 }
 
-Result<void> add_range(const std::string& bytes, std::vector<PagemapRange>& ranges) {
+Result<void> add_range(const std::string& bytes, ScratchVector<PagemapRange>& ranges) {
   criu::PagemapEntry entry;
   if (!entry.ParseFromString(bytes)) return fail(ErrorKind::corrupt, "a pagemap with an entry that is none");
   const bool known = in_parent(entry);
@@ -66,20 +66,19 @@ Result<std::string> complete_criu_pagemap(std::string_view image) {
   return write_criu_image(entries, kCriuPagemapMagic);
 }
 
-std::string write_criu_pagemap(std::uint32_t pages_id, const std::vector<MemoryRange>& ranges) {
+std::string write_criu_pagemap(std::uint32_t pages_id, const MemoryRanges& ranges) {
   criu::PagemapHead head;
   head.set_pages_id(pages_id);
   std::vector<std::string> entries{head.SerializeAsString()};
   for (MemoryRange left : ranges) {
     while (left.pages > 0) {
-      const auto now = std::min<std::uint64_t>(left.pages, kMostPagesOfEntry);
+      const MemoryRange next = take_front(left, kMostPagesOfEntry);
       criu::PagemapEntry entry;
-      entry.set_vaddr(left.address);
-      entry.set_few_pages(static_cast<std::uint32_t>(now));
-      entry.set_many_pages(now);
+      entry.set_vaddr(next.address);
+      entry.set_few_pages(static_cast<std::uint32_t>(next.pages));
+      entry.set_many_pages(next.pages);
       entry.set_flags(kPresent);
       entries.push_back(entry.SerializeAsString());
-      left = {left.address + now * kPageSize, left.pages - now};
     }
   }
   return write_criu_image(entries, kCriuPagemapMagic);

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/page_scan.h"
+#include "common/memory_range.h"
 #include "common/result.h"
 
 namespace stasis {
@@ -21,8 +21,8 @@ struct PagemapRange : MemoryRange {
 };
 
 struct CriuPagemap {
-  std::string image;                 // "pages-1.img", which has the pages
-  std::vector<PagemapRange> ranges;  // all that the process has, by rising address; in the image one behind the other
+  std::string image;                   // "pages-1.img", which has the pages
+  ScratchVector<PagemapRange> ranges;  // all that the process has, by rising address; in the image one behind the other
 };
 
 Result<CriuPagemap> parse_criu_pagemap(std::string_view image);
@@ -30,7 +30,7 @@ Result<CriuPagemap> parse_criu_pagemap(std::string_view image);
 Result<std::string> complete_criu_pagemap(std::string_view image);
 
 // What criu takes for a dump from before: an inventory, which says when that was made, and the pagemap of each process.
-std::string write_criu_pagemap(std::uint32_t pages_id, const std::vector<MemoryRange>& ranges);
+std::string write_criu_pagemap(std::uint32_t pages_id, const MemoryRanges& ranges);
 std::string write_criu_inventory(std::chrono::microseconds uptime);
 
 // From stats-dump.

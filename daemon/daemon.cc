@@ -18,6 +18,7 @@
 
 #include "common/janitor.h"
 #include "common/protocol.h"
+#include "common/scratch_memory.h"
 #include "daemon/leftovers.h"
 #include "daemon/metrics_file.h"
 #include "daemon/protection.h"
@@ -49,6 +50,7 @@ Result<void> Daemon::run() {
   ::sigprocmask(SIG_BLOCK, &wanted, nullptr);
   signals_.reset(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   services_.loop.watch(signals_.get(), [this] { on_signal(); });
+  use_scratch_directory(services_.config.local);
   STASIS_TRY(listen());
   // In some containers. The kernel lets a criu that is bound by a filter dump no process that has one.
   filtered_ = ::prctl(PR_GET_SECCOMP) != 0;

@@ -27,8 +27,7 @@ constexpr std::size_t kMostPageFiles = 16;
 constexpr std::uint64_t kLittle = 64 << 20;
 
 // Those pages of `range`, by their place in it and how many there are, that are in one of the others.
-std::vector<std::pair<std::uint64_t, std::uint64_t>> common_part(const MemoryRange& range,
-                                                                 const std::vector<MemoryRange>& others) {
+std::vector<std::pair<std::uint64_t, std::uint64_t>> common_part(const MemoryRange& range, const MemoryRanges& others) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> parts;
   const std::uint64_t end = range.address + range.pages * kPageSize;
   for (const auto& other : others) {
@@ -156,7 +155,10 @@ bool JobMemory::stop_tracking() {
 }
 
 Result<void> JobMemory::add_pages(const std::string& image, const char* pages, std::size_t count) {
-  if (!held_back_) STASIS_TRY(capture_->hold_back(images_));
+  if (!held_back_) {
+    STASIS_LET(UniqueFd file, nameless_images_file(images_));
+    capture_->hold_back(std::move(file));
+  }
   held_back_ = true;
   return capture_->add_pages(image, pages, count);
 }
@@ -215,7 +217,7 @@ Result<void> JobMemory::correct(const CriuPagemap& map, const ProcessMemory& mem
 Result<void> JobMemory::finish(Manifest& manifest) {
   if (!left_out_.nothing()) STASIS_TRY(left_out_.collect(*capture_));
   STASIS_LET(const PageMap map, capture_->finish(previous_));
-  const std::string text = write_page_map(map);
+  const ScratchString text = write_page_map(map);
   STASIS_LET(const UniqueFd file, new_images_file(images_, kMemoryStream));
   STASIS_TRY(write_fully(file.get(), text.data(), text.size(), "write the memory map"));
   for (const auto& [generation, blocks] : map.files) {

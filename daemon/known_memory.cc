@@ -58,9 +58,9 @@ Result<void> add_pages(KnownProcess& process, const CriuPagemap& pagemap, const 
   for (MemoryRange range : pagemap.ranges) {
     while (range.pages > 0) {
       if (run == image->runs.end()) return fail(ErrorKind::corrupt, "a pagemap of more pages than there are");
-      const auto now = static_cast<std::uint32_t>(std::min<std::uint64_t>(range.pages, run->count - used));
-      process.add(range.address, {run->generation, run->generation == 0 ? 0 : run->first + used, now});
-      range = {range.address + now * kPageSize, range.pages - now};
+      const MemoryRange next = take_front(range, run->count - used);
+      const auto now = static_cast<std::uint32_t>(next.pages);
+      process.add(next.address, {run->generation, run->generation == 0 ? 0 : run->first + used, now});
       used += now;
       if (used < run->count) continue;
       used = 0;
@@ -105,7 +105,7 @@ Result<void> KnownProcess::find(const MemoryRange& range, const std::function<Re
       found.pages = static_cast<std::uint32_t>(std::min<std::uint64_t>({left.pages, until, kBlockPages}));
     }
     STASIS_TRY(take(found));
-    left = {left.address + found.pages * kPageSize, left.pages - found.pages};
+    (void)take_front(left, found.pages);
   }
   return {};
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/manifest.h"
+#include "common/memory_range.h"
 #include "common/page_map.h"
 #include "common/page_scan.h"
 #include "common/result.h"
@@ -51,7 +52,7 @@ class KnownProcess {
     std::uint64_t index;
   };
   UniqueFd frames_;
-  std::vector<Piece> pieces_;
+  ScratchVector<Piece> pieces_;
   std::uint64_t pages_ = 0;
 };
 

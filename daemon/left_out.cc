@@ -17,19 +17,8 @@ namespace {
 constexpr std::size_t kPagesAtOnce = 256;
 constexpr std::size_t kFramesAtOnce = 8192;
 
-std::uint64_t end_of(const MemoryRange& range) { return range.address + range.pages * kPageSize; }
-
 // Names with a dot in front are not published.
 std::string aside_name(int pid) { return ".aside-" + std::to_string(pid); }
-
-// Behind all that are there.
-void add_page(std::vector<MemoryRange>& ranges, std::uint64_t address) {
-  if (!ranges.empty() && end_of(ranges.back()) == address) {
-    ++ranges.back().pages;
-  } else {
-    ranges.push_back({address, 1});
-  }
-}
 
 // The next pages of the image, from a file that has them where it stands.
 Result<void> add_from(int file, const std::string& image, std::uint64_t pages, PageCapture& capture) {
@@ -70,25 +59,24 @@ Result<void> LeftOut::note_frozen(int pid, const CriuPagemap& map, const Process
   for (const auto& range : map.ranges) {
     if (range.known && known == nullptr) return fail(ErrorKind::lost, "leaves out what is not known");
     for (MemoryRange left = range; left.pages > 0;) {
-      const auto count = std::min<std::uint64_t>(left.pages, now.size());
-      STASIS_TRY(read_frames(pagemap.get(), left.address, count, now.data()));
-      STASIS_TRY(write_frames(noted.get(), now.data(), count));
-      if (range.known) STASIS_TRY(compare(*known, {left.address, count}, now.data(), not_known));
-      left = {left.address + count * kPageSize, left.pages - count};
+      const MemoryRange next = take_front(left, now.size());
+      STASIS_TRY(read_frames(pagemap.get(), next.address, next.pages, now.data()));
+      STASIS_TRY(write_frames(noted.get(), now.data(), next.pages));
+      if (range.known) STASIS_TRY(compare(*known, next, now.data(), not_known));
     }
   }
   return put_aside(pid, memory);
 }
 
 Result<void> LeftOut::compare(const KnownProcess& known, const MemoryRange& range, const Frame* now,
-                              std::vector<MemoryRange>& not_known) const {
+                              MemoryRanges& not_known) const {
   return known.find(range, [&](const KnownProcess::Found& found) -> Result<void> {
     std::vector<Frame> then(found.pages);
     if (found.known) {
       STASIS_LET(then, known.frames(found.index, found.pages));
     }
     for (std::uint32_t i = 0; i < found.pages; ++i, ++now) {
-      if (*now == 0 || *now != then[i]) add_page(not_known, found.address + i * kPageSize);
+      if (*now == 0 || *now != then[i]) append(not_known, {found.address + i * kPageSize, 1});
     }
     return {};
   });
@@ -100,10 +88,9 @@ Result<void> LeftOut::put_aside(int pid, const ProcessMemory& memory) const {
   std::vector<char> buffer(kPagesAtOnce * kPageSize);
   for (MemoryRange left : not_known_.at(pid)) {
     while (left.pages > 0) {
-      const auto count = std::min<std::uint64_t>(left.pages, kPagesAtOnce);
-      STASIS_TRY(memory.read(left.address, count * kPageSize, buffer.data()));
-      STASIS_TRY(write_fully(file.get(), buffer.data(), count * kPageSize, "put pages aside"));
-      left = {left.address + count * kPageSize, left.pages - count};
+      const MemoryRange next = take_front(left, kPagesAtOnce);
+      STASIS_TRY(memory.read(next.address, next.pages * kPageSize, buffer.data()));
+      STASIS_TRY(write_fully(file.get(), buffer.data(), next.pages * kPageSize, "put pages aside"));
     }
   }
   return {};
@@ -123,7 +110,7 @@ Result<void> LeftOut::collect(const std::string& pagemap, PageCapture& capture) 
   const auto pid = pagemap_of_process(pagemap);
   const KnownProcess* const known = pid ? known_process(*pid) : nullptr;
   UniqueFd aside;
-  std::vector<MemoryRange> not_known;
+  MemoryRanges not_known;
   if (known != nullptr) {
     STASIS_LET(aside, open_images_file(images_, aside_name(*pid)));
     not_known = not_known_[*pid];
@@ -138,22 +125,21 @@ Result<void> LeftOut::collect(const std::string& pagemap, PageCapture& capture) 
     }
     if (known == nullptr) return fail(ErrorKind::lost, "leaves out what is not known");
     for (MemoryRange left = range; left.pages > 0;) {
-      while (next != not_known.end() && end_of(*next) <= left.address) ++next;
+      while (next != not_known.end() && next->end() <= left.address) ++next;
       const bool is_aside = next != not_known.end() && next->address <= left.address;
-      std::uint64_t until = end_of(left);
-      if (next != not_known.end()) until = std::min(until, is_aside ? end_of(*next) : next->address);
-      const std::uint64_t count = (until - left.address) / kPageSize;
+      std::uint64_t until = left.end();
+      if (next != not_known.end()) until = std::min(until, is_aside ? next->end() : next->address);
+      const MemoryRange now = take_front(left, (until - left.address) / kPageSize);
       if (is_aside) {
-        STASIS_TRY(add_from(aside.get(), map.image, count, capture));
+        STASIS_TRY(add_from(aside.get(), map.image, now.pages, capture));
       } else {
-        STASIS_TRY(known->find({left.address, count}, [&](const KnownProcess::Found& found) -> Result<void> {
+        STASIS_TRY(known->find(now, [&](const KnownProcess::Found& found) -> Result<void> {
           if (!found.known) return fail(ErrorKind::lost, "leaves out what is not known");
           capture.add_known(map.image, found.run);
           return {};
         }));
-        known_pages_ += count;
+        known_pages_ += now.pages;
       }
-      left = {until, left.pages - count};
     }
   }
   char more = 0;

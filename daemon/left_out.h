@@ -39,13 +39,13 @@ class LeftOut {
  private:
   const KnownProcess* known_process(int pid) const;
   Result<void> compare(const KnownProcess& known, const MemoryRange& range, const Frame* now,
-                       std::vector<MemoryRange>& not_known) const;
+                       MemoryRanges& not_known) const;
   Result<void> put_aside(int pid, const ProcessMemory& memory) const;
   Result<void> collect(const std::string& pagemap, PageCapture& capture);
 
   int images_;
   KnownMemory known_;
-  std::map<int, std::vector<MemoryRange>> not_known_;  // by pid
+  std::map<int, MemoryRanges> not_known_;  // by pid
   std::uint64_t known_pages_ = 0;
 };
 

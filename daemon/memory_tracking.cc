@@ -75,15 +75,15 @@ Result<void> mark_tracked(const ProcessMemory& memory) {
 bool is_ours_to_track(const ProcessMemory& memory) {
   const auto end = end_of_stack(memory);
   const auto pagemap = memory.open_file("pagemap", O_RDONLY);
-  std::vector<MemoryRange> written;
+  MemoryRanges written;
   return end && pagemap && scan_pages(pagemap->get(), *end - kPageSize, *end, Pages::written, written) &&
          !written.empty();
 }
 
-Result<std::vector<MemoryRange>> tracked_pages(const ProcessMemory& memory, Pages which) {
+Result<MemoryRanges> tracked_pages(const ProcessMemory& memory, Pages which) {
   STASIS_LET(const UniqueFd pagemap, memory.open_file("pagemap", O_RDONLY));
   STASIS_LET(const auto mappings, memory.private_mappings());
-  std::vector<MemoryRange> ranges;
+  MemoryRanges ranges;
   for (const auto& mapping : mappings) {
     // Where the kernel's time is read has no contents.
     if (mapping.name.starts_with("[vvar") || mapping.name == "[vsyscall]") continue;

@@ -30,7 +30,7 @@ Result<void> mark_tracked(const ProcessMemory& memory);
 bool is_ours_to_track(const ProcessMemory& memory);
 
 // Of its private memory, by rising address.
-Result<std::vector<MemoryRange>> tracked_pages(const ProcessMemory& memory, Pages which);
+Result<MemoryRanges> tracked_pages(const ProcessMemory& memory, Pages which);
 
 // What was on its way from a device into the tree's memory when this was called has arrived: the kernel sees no writes
 // but those by processors. timed_out: not all of it.

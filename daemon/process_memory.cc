@@ -12,7 +12,6 @@
 #include <string_view>
 #include <utility>
 
-#include "common/page_index.h"
 #include "common/proc.h"
 #include "common/read_file.h"
 
@@ -56,7 +55,7 @@ std::optional<PrivateMapping> parse_mapping(std::string_view line) {
   return mapping;
 }
 
-Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, std::vector<MemoryRange>& ranges) {
+Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, MemoryRanges& ranges) {
   std::vector<std::uint64_t> entries(kEntriesAtOnce);
   for (std::uint64_t page = begin; page < end;) {
     const auto count = std::min<std::uint64_t>(end - page, entries.size());
@@ -68,12 +67,7 @@ Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, std:
     const std::uint64_t there = static_cast<std::uint64_t>(got) / sizeof entries[0];
     for (std::uint64_t i = 0; i < there; ++i) {
       if ((entries[i] & (kPresent | kSwapped)) == 0 || (entries[i] & kOfFile) != 0) continue;
-      const std::uint64_t address = (page + i) * kPageSize;
-      if (!ranges.empty() && ranges.back().address + ranges.back().pages * kPageSize == address) {
-        ++ranges.back().pages;
-      } else {
-        ranges.push_back({address, 1});
-      }
+      append(ranges, {(page + i) * kPageSize, 1});
     }
     page += there;
   }
@@ -113,10 +107,10 @@ Result<std::vector<PrivateMapping>> ProcessMemory::private_mappings() const {
   return mappings;
 }
 
-Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
+Result<MemoryRanges> ProcessMemory::own_pages() const {
   STASIS_LET(const UniqueFd pagemap, open_file("pagemap", O_RDONLY));
   STASIS_LET(const auto mappings, private_mappings());
-  std::vector<MemoryRange> ranges;
+  MemoryRanges ranges;
   for (const auto& mapping : mappings) {
     if (mapping.rights.starts_with("---") || mapping.end - mapping.begin > kLargestMapping) continue;
     STASIS_TRY(add_pages(pagemap.get(), mapping.begin / kPageSize, mapping.end / kPageSize, ranges));
@@ -124,9 +118,9 @@ Result<std::vector<MemoryRange>> ProcessMemory::own_pages() const {
   return ranges;
 }
 
-Result<std::vector<MemoryRange>> ProcessMemory::executable() const {
+Result<MemoryRanges> ProcessMemory::executable() const {
   STASIS_LET(const auto mappings, private_mappings());
-  std::vector<MemoryRange> ranges;
+  MemoryRanges ranges;
   for (const auto& mapping : mappings) {
     if (mapping.rights[2] == 'x') ranges.push_back({mapping.begin, (mapping.end - mapping.begin) / kPageSize});
   }

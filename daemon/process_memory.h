@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/capsule_processes.h"
-#include "common/page_scan.h"
+#include "common/memory_range.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -28,10 +28,10 @@ class ProcessMemory {
 
   // About those pages that a dump would have: nobody else's and in no file, in memory or swapped out. For a process
   // that runs, and to save work, not to rely on.
-  Result<std::vector<MemoryRange>> own_pages() const;
+  Result<MemoryRanges> own_pages() const;
   Result<std::vector<PrivateMapping>> private_mappings() const;
   // All of its private mappings that can be executed.
-  Result<std::vector<MemoryRange>> executable() const;
+  Result<MemoryRanges> executable() const;
   // Whatever the process itself may do there.
   Result<void> read(std::uint64_t address, std::size_t size, char* into) const;
   // A file of its in /proc: "pagemap", "clear_refs".

@@ -19,7 +19,7 @@ constexpr std::size_t kReadAtOnce = 256;
 // A disk takes milliseconds. What takes longer is not waited for.
 constexpr std::chrono::seconds kTransfersArrive{2};
 
-std::uint64_t bytes_in(const std::vector<MemoryRange>& ranges) {
+std::uint64_t bytes_in(const MemoryRanges& ranges) {
   std::uint64_t bytes = 0;
   for (const auto& range : ranges) bytes += range.pages * kPageSize;
   return bytes;
@@ -62,7 +62,7 @@ Result<KnownProcess> know_process(const ProcessMemory& memory, PageCapture& capt
           address += kPageSize;
         }));
       }
-      left = {left.address + count * kPageSize, left.pages - count};
+      (void)take_front(left, count);
     }
   }
   return known;
@@ -79,11 +79,10 @@ void learn_memory(const std::vector<CapsuleProcess>& tree, PageCapture& capture)
     if (!ranges) continue;
     for (MemoryRange left : *ranges) {
       while (left.pages > 0) {
-        const auto count = std::min<std::uint64_t>(left.pages, kReadAtOnce);
+        const MemoryRange next = take_front(left, kReadAtOnce);
         // What was there a moment ago may be gone.
-        if (!memory->read(left.address, count * kPageSize, buffer.data())) break;
-        if (!capture.learn(buffer.data(), count, [](PagePlace) {})) return;
-        left = {left.address + count * kPageSize, left.pages - count};
+        if (!memory->read(next.address, next.pages * kPageSize, buffer.data())) break;
+        if (!capture.learn(buffer.data(), next.pages, [](PagePlace) {})) return;
       }
     }
   }

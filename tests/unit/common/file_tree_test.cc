@@ -12,12 +12,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
 
-using test::TempDirectory;
 using ::testing::IsEmpty;
 
 struct Saved {

@@ -6,12 +6,10 @@
 
 #include <set>
 
-#include "tests/unit/common/temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
-
-using test::TempDirectory;
 
 // A slurmctld that knows some jobs, or is away.
 class SomeJobs final : public SlurmClient {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/sha256.h"
-#include "temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
@@ -77,7 +77,7 @@ TEST(Keys, MadeOnesDifferAndCanBeRead) {
 
 TEST(Keys, AFileThatOthersCanReadIsRefused) {
   if (::geteuid() != 0) GTEST_SKIP() << "a key file belongs to root";
-  const test::TempDirectory directory;
+  const TempDirectory directory;
   directory.write("key", "k1 " + kA + "\n");
   const std::string path = directory / "key";
   ASSERT_EQ(::chmod(path.c_str(), 0600), 0);

@@ -9,12 +9,11 @@
 
 #include <random>
 
-#include "temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
 
-using test::TempDirectory;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 

@@ -27,7 +27,7 @@ class PageFileTest : public ::testing::Test {
     }
   }
 
-  std::vector<PageBlock> write(Compression compression = {1, 3}) {
+  PageBlocks write(Compression compression = {1, 3}) {
     PageFileWriter writer([this] { return disk_.create("/d/f"); }, compression);
     for (const auto& page : pages_) EXPECT_TRUE(writer.add(page.data()));
     auto blocks = writer.finish();
@@ -35,8 +35,7 @@ class PageFileTest : public ::testing::Test {
     return std::move(*blocks);
   }
   // The pages of those blocks, by number.
-  Result<std::map<std::uint32_t, std::string>> read(const std::vector<PageBlock>& blocks,
-                                                    const std::vector<std::uint32_t>& wanted) {
+  Result<std::map<std::uint32_t, std::string>> read(const PageBlocks& blocks, const BlockNumbers& wanted) {
     std::map<std::uint32_t, std::string> got;
     std::mutex guard;
     STASIS_LET(const auto file, disk_.open("/d/f"));
@@ -84,7 +83,7 @@ TEST_F(PageFileTest, IsNotMadeForNothing) {
 TEST_F(PageFileTest, AnyFlippedBitAndAnyCutIsFound) {
   const auto blocks = write();
   const std::string whole = disk_.contents("/d/f");
-  const std::vector<std::uint32_t> all{0, 1, 2, 3};
+  const BlockNumbers all{0, 1, 2, 3};
   for (std::size_t at = 0; at < whole.size(); at += 997) {
     disk_.contents("/d/f")[at] ^= 16;
     const auto got = read(blocks, all);

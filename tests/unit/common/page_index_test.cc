@@ -5,12 +5,10 @@
 
 #include <filesystem>
 
-#include "temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
-
-using test::TempDirectory;
 
 class PageIndexTest : public ::testing::Test {
  protected:

@@ -21,7 +21,7 @@ TEST(PageMap, ComesBackAsItWas) {
 }
 
 TEST(PageMap, CutAtAnyLengthOrLongerItIsRefused) {
-  const std::string text = write_page_map(example());
+  const ScratchString text = write_page_map(example());
   for (std::size_t size = 0; size < text.size(); ++size) {
     const auto read = read_page_map(text.substr(0, size));
     ASSERT_FALSE(read) << size;
@@ -79,7 +79,7 @@ TEST(PageMap, ImageNamesAreNames) {
 TEST(PageImage, PutsPagesThatFollowEachOtherIntoOneRun) {
   PageImage image;
   for (const PagePlace place : {PagePlace{3, 5}, {3, 6}, {3, 8}, {0, 0}, {0, 0}, {4, 9}}) image.add(place);
-  EXPECT_EQ(image.runs, (std::vector<PageRun>{{3, 5, 2}, {3, 8, 1}, {0, 0, 2}, {4, 9, 1}}));
+  EXPECT_EQ(image.runs, (PageRuns{{3, 5, 2}, {3, 8, 1}, {0, 0, 2}, {4, 9, 1}}));
   EXPECT_EQ(image.pages(), 6U);
 }
 

@@ -25,8 +25,8 @@ class PageScan : public ::testing::Test {
   ~PageScan() override { ::munmap(memory_, 8 * kPageSize); }
 
   std::uint64_t address(std::size_t page) const { return reinterpret_cast<std::uint64_t>(memory_) + page * kPageSize; }
-  std::vector<MemoryRange> scan() {
-    std::vector<MemoryRange> ranges;
+  MemoryRanges scan() {
+    MemoryRanges ranges;
     const auto scanned = scan_pages(pagemap_.get(), address(0), address(8), Pages::all, ranges);
     if (!scanned) skipped_ = scanned.error().message;
     return ranges;
@@ -48,7 +48,7 @@ TEST_F(PageScan, FindsThePagesThatAreThere) {
   EXPECT_EQ(static_cast<volatile char*>(memory_)[7 * kPageSize], 0);
   const auto ranges = scan();
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(ranges, (std::vector<MemoryRange>{{address(1), 2}, {address(5), 1}}));
+  EXPECT_EQ(ranges, (MemoryRanges{{address(1), 2}, {address(5), 1}}));
 }
 
 TEST_F(PageScan, APageIsInAFrameOfItsOwn) {

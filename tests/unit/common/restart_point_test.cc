@@ -6,13 +6,12 @@
 
 #include "common/stored_checkpoint.h"
 #include "memory_file_system.h"
-#include "temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
 
 using test::MemoryFileSystem;
-using test::TempDirectory;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

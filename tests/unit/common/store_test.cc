@@ -9,14 +9,13 @@
 #include <map>
 
 #include "memory_file_system.h"
-#include "temp_directory.h"
+#include "tests/unit/temp_directory.h"
 
 namespace stasis {
 namespace {
 
 using test::Loss;
 using test::MemoryFileSystem;
-using test::TempDirectory;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

@@ -35,7 +35,7 @@ TEST(CriuPagemap, HasThePagesThatAreInTheImage) {
   const auto map = parse({entry(0x400000, 2, 4), entry(0x402000, 7, 2), many});
   ASSERT_TRUE(map) << map.error().message;
   EXPECT_EQ(map->image, "pages-3.img");
-  EXPECT_EQ(map->ranges, (std::vector<PagemapRange>{{{0x400000, 2}, false}, {{0x7f0000000000, 1ULL << 33}, false}}));
+  EXPECT_EQ(map->ranges, (ScratchVector<PagemapRange>{{{0x400000, 2}, false}, {{0x7f0000000000, 1ULL << 33}, false}}));
 }
 
 TEST(CriuPagemap, WithoutPagesIsOne) { EXPECT_TRUE(parse({})->ranges.empty()); }
@@ -47,7 +47,7 @@ TEST(CriuPagemap, OfAnotherDumpsPagesSaysSo) {
   old.set_in_parent(true);
   const std::vector<criu::PagemapEntry> entries{entry(0x400000, 2, 1), entry(0x500000, 3, 6), old};
   EXPECT_EQ(parse(entries)->ranges,
-            (std::vector<PagemapRange>{{{0x400000, 2}, true}, {{0x500000, 3}, false}, {{0x600000, 1}, true}}));
+            (ScratchVector<PagemapRange>{{{0x400000, 2}, true}, {{0x500000, 3}, false}, {{0x600000, 1}, true}}));
   std::vector<std::string> all{head(3)};
   for (const auto& one : entries) all.push_back(one.SerializeAsString());
   const auto complete = complete_criu_pagemap(write_criu_image(all, kCriuPagemapMagic));
@@ -56,7 +56,7 @@ TEST(CriuPagemap, OfAnotherDumpsPagesSaysSo) {
   ASSERT_TRUE(map) << map.error().message;
   EXPECT_EQ(map->image, "pages-3.img");
   EXPECT_EQ(map->ranges,
-            (std::vector<PagemapRange>{{{0x400000, 2}, false}, {{0x500000, 3}, false}, {{0x600000, 1}, false}}));
+            (ScratchVector<PagemapRange>{{{0x400000, 2}, false}, {{0x500000, 3}, false}, {{0x600000, 1}, false}}));
   EXPECT_FALSE(complete_criu_pagemap("pagemap"));
 }
 

@@ -5,16 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 
 #include "common/criu_image.h"
 #include "common/criu_pages.pb.h"
+#include "tests/unit/stopped_child.h"
 #include "tests/unit/temp_directory.h"
 
 namespace stasis {
@@ -22,32 +20,15 @@ namespace {
 
 constexpr std::size_t kPages = 6;
 
-// It stands still and has pages of its own, of which the last two can be executed.
 class JobMemoryTest : public ::testing::Test {
  protected:
   JobMemoryTest() {
-    memory_ = static_cast<char*>(
-        ::mmap(nullptr, kPages * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    for (std::size_t i = 0; i < kPages; ++i) std::memset(memory_ + i * kPageSize, 'a' + static_cast<int>(i), kPageSize);
-    ::mprotect(memory_ + 4 * kPageSize, 2 * kPageSize, PROT_READ | PROT_EXEC);
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::raise(SIGSTOP);
-      ::_exit(0);
-    }
-    int status = 0;
-    ::waitpid(child_, &status, WUNTRACED);
     std::filesystem::create_directories(local_directory(config_, run_.facts));
     manifest_.job = {"hpc", 1000, 812, 1700000000};
     manifest_.part = "batch";
     manifest_.number = 1;
     manifest_.gid = 1000;
     manifest_.node = "n1";
-  }
-  ~JobMemoryTest() override {
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-    ::munmap(memory_, kPages * kPageSize);
   }
 
   static Config config(const std::string& local) {
@@ -61,10 +42,10 @@ class JobMemoryTest : public ::testing::Test {
     criu::PagemapHead head;
     head.set_pages_id(1);
     criu::PagemapEntry entry;
-    entry.set_vaddr(reinterpret_cast<std::uint64_t>(memory_));
+    entry.set_vaddr(child_.address());
     entry.set_few_pages(pages);
     entry.set_flags(4);
-    images_.write("pagemap-" + std::to_string(child_) + ".img",
+    images_.write("pagemap-" + std::to_string(child_.pid()) + ".img",
                   write_criu_image({head.SerializeAsString(), entry.SerializeAsString()}, kCriuPagemapMagic));
   }
 
@@ -78,7 +59,7 @@ class JobMemoryTest : public ::testing::Test {
     EXPECT_TRUE(publication) << publication.error().message;
     auto memory = open(*publication, previous);
     EXPECT_TRUE(memory) << memory.error().message;
-    (*memory)->prepare({{child_, child_, 0}}, true);
+    (*memory)->prepare({{child_.pid(), child_.pid(), 0}}, true);
     Manifest none = manifest_;
     EXPECT_TRUE((*memory)->finish(none));
     std::filesystem::remove(images_.path() + "/memory");
@@ -87,14 +68,14 @@ class JobMemoryTest : public ::testing::Test {
     }
     return false;
   }
-  // Makes it, and what it has is what `memory_` has.
+  // Makes it, of what this process has where the child has its pages.
   Manifest checkpoint(const Manifest* previous) {
     Manifest made = manifest_;
     auto publication = store_.begin(made);
     EXPECT_TRUE(publication) << publication.error().message;
     auto memory = open(*publication, previous);
     EXPECT_TRUE(memory) << memory.error().message;
-    EXPECT_TRUE((*memory)->add_pages("pages-1.img", memory_, kPages));
+    EXPECT_TRUE((*memory)->add_pages("pages-1.img", child_.page(), kPages));
     EXPECT_TRUE((*memory)->finish(made));
     EXPECT_TRUE(publication->publish(opened_.get(), made));
     (*memory)->remember(made);
@@ -111,8 +92,8 @@ class JobMemoryTest : public ::testing::Test {
   CheckpointStore store_{scratch_.path(), *Keys::parse("k1 " + std::string(64, 'a') + "\n")};
   stasis::Run run_;
   Manifest manifest_;
-  char* memory_ = nullptr;
-  pid_t child_ = -1;
+  // Of its pages the last two can be executed.
+  StoppedChild child_{kPages, 2};
 };
 
 TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
@@ -120,10 +101,10 @@ TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
   ASSERT_TRUE(publication) << publication.error().message;
   auto memory = open(*publication);
   ASSERT_TRUE(memory) << memory.error().message;
-  const std::vector<CapsuleProcess> tree{{child_, child_, 0}};
+  const std::vector<CapsuleProcess> tree{{child_.pid(), child_.pid(), 0}};
   (*memory)->prepare(tree, true);
   // As criu may hand them over: its own instructions in one that can be executed.
-  std::string handed_over(memory_, kPages * kPageSize);
+  std::string handed_over(child_.page(), kPages * kPageSize);
   std::memcpy(&handed_over[4 * kPageSize], "syscall", 7);
   ASSERT_TRUE((*memory)->add_pages("pages-1.img", handed_over.data(), kPages));
   say_what_it_has(kPages);
@@ -136,7 +117,7 @@ TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
   const UniqueFd into(::open(fetched.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const auto done = store_.fetch(*generation, manifest_.job, "batch", into.get());
   ASSERT_TRUE(done) << done.error().message;
-  EXPECT_EQ(fetched.read("pages-1.img"), std::string(memory_, kPages * kPageSize));
+  EXPECT_EQ(fetched.read("pages-1.img"), std::string(child_.page(), kPages * kPageSize));
 }
 
 TEST_F(JobMemoryTest, TheRunningJobIsReadOnlyWhereMuchWasNewTheLastTime) {
@@ -145,11 +126,11 @@ TEST_F(JobMemoryTest, TheRunningJobIsReadOnlyWhereMuchWasNewTheLastTime) {
   EXPECT_TRUE(learns(&first)) << "all of it was new";
   const Manifest second = checkpoint(&first);
   EXPECT_FALSE(learns(&second)) << "nothing was new";
-  std::memset(memory_, 'x', kPageSize);
+  std::memset(child_.page(), 'x', kPageSize);
   const Manifest third = checkpoint(&second);
   EXPECT_FALSE(learns(&third)) << "a sixth of it was new";
-  std::memset(memory_, 'y', kPageSize);
-  std::memset(memory_ + kPageSize, 'z', kPageSize);
+  std::memset(child_.page(), 'y', kPageSize);
+  std::memset(child_.page(1), 'z', kPageSize);
   const Manifest fourth = checkpoint(&third);
   EXPECT_TRUE(learns(&fourth)) << "a third of it was new";
 }
@@ -159,9 +140,9 @@ TEST_F(JobMemoryTest, MoreOrFewerPagesThanSaidAreRefused) {
   ASSERT_TRUE(publication);
   auto memory = open(*publication);
   ASSERT_TRUE(memory);
-  ASSERT_TRUE((*memory)->add_pages("pages-1.img", memory_, kPages - 1));
+  ASSERT_TRUE((*memory)->add_pages("pages-1.img", child_.page(), kPages - 1));
   say_what_it_has(kPages);
-  const auto corrected = (*memory)->note_frozen({{child_, child_, 0}});
+  const auto corrected = (*memory)->note_frozen({{child_.pid(), child_.pid(), 0}});
   ASSERT_FALSE(corrected);
   EXPECT_EQ(corrected.error().kind, ErrorKind::lost);
 }

@@ -6,18 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <cstring>
 #include <filesystem>
 
 #include "common/criu_image.h"
 #include "common/criu_pages.pb.h"
 #include "common/store.h"
 #include "daemon/images_file.h"
+#include "tests/unit/stopped_child.h"
 #include "tests/unit/temp_directory.h"
 
 namespace stasis {
@@ -28,17 +25,7 @@ constexpr std::size_t kPages = 6;
 class LeftOutTest : public ::testing::Test {
  protected:
   LeftOutTest() {
-    memory_ = static_cast<char*>(
-        ::mmap(nullptr, kPages * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    for (std::size_t i = 0; i < kPages; ++i) std::memset(memory_ + i * kPageSize, 'a' + static_cast<int>(i), kPageSize);
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::raise(SIGSTOP);
-      ::_exit(0);
-    }
-    int status = 0;
-    ::waitpid(child_, &status, WUNTRACED);
-    pagemap_ = "pagemap-" + std::to_string(child_) + ".img";
+    pagemap_ = "pagemap-" + std::to_string(child_.pid()) + ".img";
     manifest_.job = {"hpc", 1000, 812, 1700000000};
     manifest_.part = "batch";
     manifest_.number = 1;
@@ -49,31 +36,25 @@ class LeftOutTest : public ::testing::Test {
     capture_.emplace(
         *index_, 1, [this] { return publication_->create(page_file_name(1)); }, Compression{0, 1});
   }
-  ~LeftOutTest() override {
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-    ::munmap(memory_, kPages * kPageSize);
-  }
-  std::uint64_t address(std::size_t page) const { return reinterpret_cast<std::uint64_t>(memory_) + page * kPageSize; }
 
   // That many pages from the first on are known, each with its own contents, in the frames of now; but for one of them.
   void know(std::uint32_t pages, std::size_t in_another_frame) {
-    const auto memory = ProcessMemory::open({child_, child_, 0});
+    const auto memory = ProcessMemory::open({child_.pid(), child_.pid(), 0});
     ASSERT_TRUE(memory);
     const auto pagemap = memory->open_file("pagemap", O_RDONLY);
     std::vector<Frame> frames(pages);
-    ASSERT_TRUE(read_frames(pagemap->get(), address(0), pages, frames.data()));
+    ASSERT_TRUE(read_frames(pagemap->get(), child_.address(0), pages, frames.data()));
     if (in_another_frame < pages) frames[in_another_frame]++;
     auto file = nameless_images_file(opened_.get());
     ASSERT_TRUE(write_frames(file->get(), frames.data(), frames.size()));
     KnownProcess process(std::move(*file));
-    std::uint64_t at = address(0);
-    ASSERT_TRUE(capture_->learn(memory_, pages, [&](PagePlace place) {
+    std::uint64_t at = child_.address(0);
+    ASSERT_TRUE(capture_->learn(child_.page(), pages, [&](PagePlace place) {
       process.add(at, {place.generation, place.page, 1});
       at += kPageSize;
     }));
     KnownMemory known;
-    known.processes.emplace(child_, std::move(process));
+    known.processes.emplace(child_.pid(), std::move(process));
     left_out_.know(std::move(known));
   }
 
@@ -84,20 +65,20 @@ class LeftOutTest : public ::testing::Test {
     std::vector<std::string> entries{head.SerializeAsString()};
     for (std::size_t i = 0; i < kPages; ++i) {
       criu::PagemapEntry entry;
-      entry.set_vaddr(address(i));
+      entry.set_vaddr(child_.address(i));
       entry.set_few_pages(1);
       entry.set_flags(i < kPages - written ? 1 : 4);
       entries.push_back(entry.SerializeAsString());
     }
     ASSERT_TRUE(write_images_file(opened_.get(), pagemap_, write_criu_image(entries, kCriuPagemapMagic)));
     ASSERT_TRUE(write_images_file(opened_.get(), "pages-1.img",
-                                  std::string(memory_ + (kPages - written) * kPageSize, written * kPageSize)));
+                                  std::string(child_.page(kPages - written), written * kPageSize)));
   }
   Result<void> look() {
     STASIS_LET(const std::string text, read_images_file(opened_.get(), pagemap_));
     STASIS_LET(const CriuPagemap map, parse_criu_pagemap(text));
-    STASIS_LET(const ProcessMemory memory, ProcessMemory::open({child_, child_, 0}));
-    return left_out_.note_frozen(child_, map, memory);
+    STASIS_LET(const ProcessMemory memory, ProcessMemory::open({child_.pid(), child_.pid(), 0}));
+    return left_out_.note_frozen(child_.pid(), map, memory);
   }
   // The pages of the image, by where they are stored; what was learned first is stored first.
   std::vector<std::uint32_t> places() {
@@ -117,8 +98,7 @@ class LeftOutTest : public ::testing::Test {
   std::optional<Publication> publication_;
   std::optional<PageIndex> index_;
   std::optional<PageCapture> capture_;
-  char* memory_ = nullptr;
-  pid_t child_ = -1;
+  StoppedChild child_{kPages};
   LeftOut left_out_{opened_.get()};
   std::string pagemap_;
 };
@@ -133,7 +113,8 @@ TEST_F(LeftOutTest, IsMadeWholeFromWhatIsKnown) {
   ASSERT_TRUE(left_out_.collect(*capture_));
   EXPECT_EQ(left_out_.known_bytes(), (kPages - 2) * kPageSize);
   const auto text = read_images_file(opened_.get(), pagemap_);
-  for (const auto& range : parse_criu_pagemap(*text)->ranges) EXPECT_FALSE(range.known);
+  const auto map = parse_criu_pagemap(*text);
+  for (const auto& range : map->ranges) EXPECT_FALSE(range.known);
   EXPECT_FALSE(std::filesystem::exists(images_.path() + "/pages-1.img"));
   EXPECT_EQ(places(), (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5}));
 }
@@ -142,8 +123,8 @@ TEST_F(LeftOutTest, IsMadeWholeFromWhatIsKnown) {
 TEST_F(LeftOutTest, WhatIsInAnotherFrameIsReadAgain) {
   know(kPages, 1);
   // The process has something else there than what was known: a copy of the page of the child's own.
-  const int memory = ::open(("/proc/" + std::to_string(child_) + "/mem").c_str(), O_RDWR | O_CLOEXEC);
-  ASSERT_EQ(::pwrite(memory, "changed", 7, static_cast<off_t>(address(1))), 7);
+  const int memory = ::open(("/proc/" + std::to_string(child_.pid()) + "/mem").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::pwrite(memory, "changed", 7, static_cast<off_t>(child_.address(1))), 7);
   ::close(memory);
   dump(0);
   ASSERT_TRUE(look());
@@ -170,8 +151,8 @@ TEST_F(LeftOutTest, WithMoreOrFewerPagesThanItSaysIsDamaged) {
   know(kPages - 2, kNone);
   for (const std::size_t pages : {std::size_t{1}, std::size_t{3}}) {
     dump(2);
-    std::filesystem::remove(images_.path() + "/" + frames_name(child_));
-    std::filesystem::remove(images_.path() + "/.aside-" + std::to_string(child_));
+    std::filesystem::remove(images_.path() + "/" + frames_name(child_.pid()));
+    std::filesystem::remove(images_.path() + "/.aside-" + std::to_string(child_.pid()));
     ASSERT_TRUE(look());
     ASSERT_TRUE(write_images_file(opened_.get(), "pages-1.img", std::string(pages * kPageSize, 'x')));
     EXPECT_FALSE(left_out_.collect(*capture_)) << pages;

@@ -45,10 +45,9 @@ class ProcessMemoryTest : public ::testing::Test {
   std::uint64_t address(std::size_t page) const { return reinterpret_cast<std::uint64_t>(memory_) + page * kPageSize; }
   CapsuleProcess process() const { return {child_, child_, 0}; }
 
-  static bool contain(const std::vector<MemoryRange>& ranges, std::uint64_t at) {
-    return std::any_of(ranges.begin(), ranges.end(), [at](const MemoryRange& range) {
-      return range.address <= at && at < range.address + range.pages * kPageSize;
-    });
+  static bool contain(const MemoryRanges& ranges, std::uint64_t at) {
+    return std::any_of(ranges.begin(), ranges.end(),
+                       [at](const MemoryRange& range) { return range.address <= at && at < range.end(); });
   }
 
   char* memory_ = nullptr;
