@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "cli/daemon_question.h"
 #include "cli/doctor.h"
@@ -75,7 +76,13 @@ Finding look_at_store(const Config& config) {
   }
   struct stat status {};
   if (::stat(config.store.c_str(), &status) != 0) {
-    return {"store", State::bad, errno_error(config.store, errno).message,
+    const int error = errno;
+    const std::string above = std::filesystem::path(config.store).parent_path();
+    if (error == ENOENT && ::stat(above.c_str(), &status) == 0) {
+      return {"store", State::warn, config.store + " is made by the first checkpoint",
+              "make sure that all nodes share " + above + ", or set `store` in stasis.yaml"};
+    }
+    return {"store", State::bad, errno_error(config.store, error).message,
             "make it on storage that all nodes share, or set `store` in stasis.yaml"};
   }
   State state = State::ok;

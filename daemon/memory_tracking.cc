@@ -17,14 +17,20 @@
 namespace stasis {
 namespace {
 
-constexpr std::size_t kMapsLimit = 64 << 20;
 constexpr std::chrono::milliseconds kLookAgain{5};
 
 Result<std::uint64_t> end_of_stack(const ProcessMemory& memory) {
-  STASIS_LET(const auto mappings, memory.private_mappings());
+  STASIS_LET(const auto mappings, memory.mappings());
   const auto stack = std::find_if(mappings.begin(), mappings.end(), [](const auto& m) { return m.name == "[stack]"; });
   if (stack == mappings.end()) return fail(ErrorKind::not_found, "a process without a stack");
   return stack->end;
+}
+
+// Who asks for transfers and does not wait for them has a ring to be told of them.
+bool has_transfers(const ProcessMemory& memory) {
+  const auto mappings = memory.mappings();
+  return mappings &&
+         std::any_of(mappings->begin(), mappings->end(), [](const auto& m) { return m.name.starts_with("/[aio]"); });
 }
 
 // Threads that wait for a device, and how often they have given up their processor.
@@ -82,11 +88,11 @@ bool is_ours_to_track(const ProcessMemory& memory) {
 
 Result<MemoryRanges> tracked_pages(const ProcessMemory& memory, Pages which) {
   STASIS_LET(const UniqueFd pagemap, memory.open_file("pagemap", O_RDONLY));
-  STASIS_LET(const auto mappings, memory.private_mappings());
+  STASIS_LET(const auto mappings, memory.mappings());
   MemoryRanges ranges;
   for (const auto& mapping : mappings) {
     // Where the kernel's time is read has no contents.
-    if (mapping.name.starts_with("[vvar") || mapping.name == "[vsyscall]") continue;
+    if (!mapping.is_private() || mapping.name.starts_with("[vvar") || mapping.name == "[vsyscall]") continue;
     STASIS_TRY(scan_pages(pagemap.get(), mapping.begin, mapping.end, which, ranges));
   }
   return ranges;
@@ -94,9 +100,8 @@ Result<MemoryRanges> tracked_pages(const ProcessMemory& memory, Pages which) {
 
 Result<void> wait_for_transfers(const std::vector<CapsuleProcess>& tree, Deadline deadline) {
   for (const auto& process : tree) {
-    // Who asks for transfers and does not wait for them has a ring to be told of them.
-    const auto maps = read_file("/proc/" + std::to_string(process.host) + "/maps", kMapsLimit);
-    if (maps && maps->find("/[aio]") != std::string::npos) {
+    const auto memory = ProcessMemory::open(process);
+    if (memory && has_transfers(*memory)) {
       return fail(ErrorKind::unsupported, "a process with transfers that nobody waits for");
     }
   }

@@ -36,8 +36,8 @@ Result<std::string> read_below(const UniqueFd& process, const char* name, std::s
 }
 
 // "7f5c1000-7f5c3000 r-xp 00000000 fe:01 1234    /usr/bin/program"; nullopt: it is something else.
-std::optional<PrivateMapping> parse_mapping(std::string_view line) {
-  PrivateMapping mapping;
+std::optional<Mapping> parse_mapping(std::string_view line) {
+  Mapping mapping;
   const char* const end = line.data() + line.size();
   const auto begins = std::from_chars(line.data(), end, mapping.begin, 16);
   if (begins.ec != std::errc() || begins.ptr == end || *begins.ptr != '-') return std::nullopt;
@@ -95,34 +95,36 @@ Result<UniqueFd> ProcessMemory::open_file(const char* name, int flags) const {
   return file;
 }
 
-Result<std::vector<PrivateMapping>> ProcessMemory::private_mappings() const {
+Result<std::vector<Mapping>> ProcessMemory::mappings() const {
   STASIS_LET(const std::string text, read_below(process_, "maps", kMapsLimit));
-  std::vector<PrivateMapping> mappings;
+  std::vector<Mapping> mappings;
   for (std::string_view maps = text; !maps.empty();) {
     const std::string_view line = maps.substr(0, maps.find('\n'));
     maps.remove_prefix(std::min(maps.size(), line.size() + 1));
     auto mapping = parse_mapping(line);
-    if (mapping && mapping->rights.ends_with('p')) mappings.push_back(std::move(*mapping));
+    if (mapping) mappings.push_back(std::move(*mapping));
   }
   return mappings;
 }
 
 Result<MemoryRanges> ProcessMemory::own_pages() const {
   STASIS_LET(const UniqueFd pagemap, open_file("pagemap", O_RDONLY));
-  STASIS_LET(const auto mappings, private_mappings());
+  STASIS_LET(const auto all, mappings());
   MemoryRanges ranges;
-  for (const auto& mapping : mappings) {
-    if (mapping.rights.starts_with("---") || mapping.end - mapping.begin > kLargestMapping) continue;
+  for (const auto& mapping : all) {
+    if (!mapping.is_private() || mapping.rights.starts_with("---")) continue;
+    if (mapping.end - mapping.begin > kLargestMapping) continue;
     STASIS_TRY(add_pages(pagemap.get(), mapping.begin / kPageSize, mapping.end / kPageSize, ranges));
   }
   return ranges;
 }
 
 Result<MemoryRanges> ProcessMemory::executable() const {
-  STASIS_LET(const auto mappings, private_mappings());
+  STASIS_LET(const auto all, mappings());
   MemoryRanges ranges;
-  for (const auto& mapping : mappings) {
-    if (mapping.rights[2] == 'x') ranges.push_back({mapping.begin, (mapping.end - mapping.begin) / kPageSize});
+  for (const auto& mapping : all) {
+    if (!mapping.is_private() || mapping.rights[2] != 'x') continue;
+    ranges.push_back({mapping.begin, (mapping.end - mapping.begin) / kPageSize});
   }
   return ranges;
 }

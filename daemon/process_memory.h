@@ -13,11 +13,13 @@
 
 namespace stasis {
 
-// A mapping that only the process itself sees changes of.
-struct PrivateMapping {
+struct Mapping {
   std::uint64_t begin = 0, end = 0;
   std::string rights;  // "r-xp"
   std::string name;    // of its file, or the kernel's word for it, "[stack]"; empty: it has none
+
+  // Only the process itself sees changes of it.
+  bool is_private() const { return rights.ends_with('p'); }
 };
 
 // Whatever becomes of the process, it is its memory that is read, and not that of one with the same pid later.
@@ -29,7 +31,7 @@ class ProcessMemory {
   // About those pages that a dump would have: nobody else's and in no file, in memory or swapped out. For a process
   // that runs, and to save work, not to rely on.
   Result<MemoryRanges> own_pages() const;
-  Result<std::vector<PrivateMapping>> private_mappings() const;
+  Result<std::vector<Mapping>> mappings() const;
   // All of its private mappings that can be executed.
   Result<MemoryRanges> executable() const;
   // Whatever the process itself may do there.

@@ -70,14 +70,15 @@ def test_a_node_that_is_set_up_right_has_no_bad_finding(well, start_daemon):
         (lambda site: (site.directory / "plugstack.conf.d" / "stasis.conf").unlink(), "plugstack", "bad"),
         (lambda site: (site.directory / "plugins" / "spank_stasis.so").unlink(), "plugstack", "bad"),
         (lambda site: site.key.chmod(0o644), "key", "bad"),
-        (lambda site: (site.directory / "store").rmdir(), "store", "bad"),
+        (lambda site: (site.directory / "store").rmdir(), "store", "warn"),
+        (lambda site: site.config.write_text(site.config.read_text().replace("/store\n", "/none/store\n")), "store", "bad"),
         (lambda site: site.configure("defaults:\n  requeue_begin_now: false\n"), "requeue delay", "warn"),
         (lambda site: site.fakes.answer("scontrol", "show", "config", out="Configuration data as of 1795246151\nClusterName = testing\n"), "clock", "bad"),
         (lambda site: site.fakes.answer("scontrol", "show", "config", err="error: away\n", status=1), "slurmctld", "bad"),
         (lambda site: None, "daemon", "warn"),
     ],
     ids=["old criu", "kernel", "linuxproc", "pgid", "no requeue", "no plugstack", "not in plugstack", "no plugin", "open key",
-         "no store", "delay", "clock", "slurmctld", "no daemon"],
+         "no store", "no place for a store", "delay", "clock", "slurmctld", "no daemon"],
 )
 def test_what_is_wrong_is_found(well, spoils, check, state):
     spoils(well)
