@@ -120,7 +120,8 @@ class Capsule : public testing::Test {
       ::_exit(126);
     }
     ::close(pair[1]);
-    must(::dup2(pair[0], kShimFd) == kShimFd);
+    // A copy of itself would be closed with the rest.
+    must(pair[0] == kShimFd ? ::fcntl(kShimFd, F_SETFD, 0) == 0 : ::dup2(pair[0], kShimFd) == kShimFd);
   }
 
   TempDirectory directory;
