@@ -19,8 +19,9 @@ constexpr std::chrono::hours kGiveUp{24};
 constexpr std::chrono::seconds kPreferFor[] = {std::chrono::seconds(6), std::chrono::seconds(14)};
 
 // slurmd takes the credential of a run that starts within the same second as the one before ended for that one's, which
-// is revoked: slurmctld kills the job as "non-startable", and it has failed.
-constexpr char kSoonHere[] = "StartTime=now+2";
+// is revoked: slurmctld kills the job as "non-startable", and it has failed. A start in two seconds is not what to ask
+// for: Slurm would look at the job again only when it looks at all of them, half a minute later.
+constexpr std::chrono::seconds kSameNode{2};
 
 bool is_any_of(const std::string& state, std::initializer_list<const char*> names) {
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return state == name; });
@@ -150,7 +151,10 @@ std::optional<std::string> AfterRun::requeued(const JobInfo& job) {
   const std::string never = with(*own_, unfit);
   const std::string excluded = prefer ? with(never, {run_.facts.node}) : never;
   if (anywhere && (prefer || !unfit.empty())) fields.push_back("ExcNodeList=" + excluded);
-  if (policy_.requeue_begin_now) fields.emplace_back(prefer || !fits_here ? "StartTime=now" : kSoonHere);
+  if (policy_.requeue_begin_now) {
+    if (!prefer && fits_here) clock_.pause(kSameNode);
+    fields.emplace_back("StartTime=now");
+  }
   if (fields.empty()) return "requeued";
   if (const auto set = slurm_.update(run_.facts.ref(), fields, answer()); !set) {
     if (is_away(set.error())) return std::nullopt;
