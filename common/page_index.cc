@@ -51,6 +51,7 @@ constexpr std::uint64_t slots_for(std::uint64_t pages) { return std::bit_ceil(st
 PageIndex::PageIndex(PageIndex&& other) noexcept
     : path_(std::move(other.path_)),
       file_(std::move(other.file_)),
+      hasher_(other.hasher_),
       memory_(std::exchange(other.memory_, nullptr)),
       size_(other.size_),
       files_(std::move(other.files_)),
@@ -92,6 +93,7 @@ Result<PageIndex> PageIndex::make(const std::string& path, std::uint64_t slots) 
   if (::getrandom(header->secret, sizeof header->secret, 0) != sizeof header->secret) {
     return fail(errno_error("getrandom", errno));
   }
+  std::memcpy(index.hasher_.secret_.data(), header->secret, sizeof header->secret);
   header->format = kFormat;
   return index;
 }
@@ -105,6 +107,7 @@ bool PageIndex::load(const std::string& identity) {
   }
   const std::string belongs_to(header->belongs_to, sizeof header->belongs_to);
   if (identity.empty() || belongs_to != sha256_hex(identity)) return false;
+  std::memcpy(hasher_.secret_.data(), header->secret, sizeof header->secret);
   used_ = header->used;
   batches_ = static_cast<std::uint16_t>(header->batches);
   for (std::size_t i = 1; i < batches_; ++i) {
@@ -129,9 +132,8 @@ Result<PageIndex> PageIndex::open(const std::string& path, const std::string& id
   return make(path, slots_for(pages));
 }
 
-PageHash PageIndex::hash(const char* page) const {
-  const auto* const header = static_cast<const Header*>(memory_);
-  const XXH128_hash_t hash = XXH3_128bits_withSecret(page, kPageSize, header->secret, sizeof header->secret);
+PageHash PageHasher::operator()(const char* page) const {
+  const XXH128_hash_t hash = XXH3_128bits_withSecret(page, kPageSize, secret_.data(), secret_.size());
   return {hash.low64, hash.high64};
 }
 

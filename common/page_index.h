@@ -41,6 +41,16 @@ struct PageFileUse {
   std::uint32_t used = 0;
 };
 
+// Tells pages apart. As good as the index it is of, in whichever thread.
+class PageHasher {
+ public:
+  PageHash operator()(const char* page) const;
+
+ private:
+  friend class PageIndex;
+  std::array<std::uint8_t, 192> secret_{};
+};
+
 class PageIndex {
  public:
   // The index at `path`, if it belongs to the generation `identity` (identity_of(); empty: none), else an empty one
@@ -50,7 +60,8 @@ class PageIndex {
   PageIndex& operator=(PageIndex&&) = delete;
   ~PageIndex();
 
-  PageHash hash(const char* page) const;
+  PageHash hash(const char* page) const { return hasher_(page); }
+  const PageHasher& hasher() const { return hasher_; }
   // It will be looked for soon. The index is larger than any cache.
   void prefetch(const PageHash& hash) const;
   std::optional<PagePlace> find(const PageHash& hash) const;
@@ -77,6 +88,7 @@ class PageIndex {
 
   std::string path_;
   UniqueFd file_;
+  PageHasher hasher_;
   void* memory_ = nullptr;
   std::size_t size_ = 0;
   std::map<std::uint32_t, PageFileUse> files_;

@@ -88,9 +88,7 @@ Result<void> assemble_images(const PageMap& map, const OpenPageFile& open, int i
     const auto take = [&, number = generation, &all = of_file](std::uint32_t block, const char* pages) -> Result<void> {
       const auto [first, last] = std::equal_range(all.begin(), all.end(), block, ByBlock());
       for (auto part = first; part != last; ++part) STASIS_TRY(write_part(*part, pages));
-      for (std::uint32_t i = 0; observer && i < table[block].pages; ++i) {
-        observer({number, block * kBlockPages + i}, pages + i * kPageSize);
-      }
+      if (observer) observer({number, block * kBlockPages}, pages, table[block].pages);
       return {};
     };
     STASIS_TRY(in_context(page_file_name(generation), read_blocks(*file, table, blocks_of(of_file), threads, take)));

@@ -12,8 +12,8 @@ namespace stasis {
 
 // The page file that came with that generation.
 using OpenPageFile = std::function<Result<const InputFile*>(std::uint32_t generation)>;
-// Sees every page that is read, from several threads.
-using PageObserver = std::function<void(PagePlace place, const char* page)>;
+// Sees all pages that are read, from several threads: some at a time, one behind the other from `first` on.
+using PageObserver = std::function<void(PagePlace first, const char* pages, std::size_t count)>;
 
 // Makes each image of `map` in the directory `into`, reading every block that it needs once. corrupt: one is damaged.
 Result<void> assemble_images(const PageMap& map, const OpenPageFile& open, int into, int threads,

@@ -247,21 +247,30 @@ struct PageLearner::State {
   std::optional<PageIndex> index;
 };
 
-PageLearner::PageLearner(const Config& config, const Run& run) : state_(std::make_unique<State>()) {
+PageLearner::PageLearner(const Config& config, const Run& run, const Manifest& manifest)
+    : state_(std::make_unique<State>()) {
   state_->path = page_index_path(config, run);
-  if (auto index = PageIndex::open(state_->path, "", 0)) state_->index.emplace(std::move(*index));
+  std::uint64_t pages = 0;
+  for (const auto& stream : manifest.streams) {
+    if (stream.data.encoding == Encoding::blocks) pages += stream.data.size / kPageSize;
+  }
+  if (auto index = PageIndex::open(state_->path, "", pages)) state_->index.emplace(std::move(*index));
 }
 
 PageLearner::~PageLearner() = default;
 
 PageObserver PageLearner::observer() {
   if (!state_->index) return {};
-  return [state = state_.get()](PagePlace place, const char* page) {
-    // Adding may move the index to a larger file.
+  return [state = state_.get(), hasher = state_->index->hasher()](PagePlace first, const char* pages,
+                                                                 std::size_t count) {
+    std::vector<PageHash> hashes(count);
+    for (std::size_t i = 0; i < count; ++i) hashes[i] = hasher(pages + i * kPageSize);
     const std::lock_guard lock(state->guard);
-    const PageHash hash = state->index->hash(page);
-    // What is not learned is stored again.
-    (void)state->index->add(hash, place);
+    for (const auto& hash : hashes) state->index->prefetch(hash);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      // What is not learned is stored again.
+      (void)state->index->add(hashes[i], {first.generation, first.page + i});
+    }
   };
 }
 

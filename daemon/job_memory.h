@@ -86,7 +86,8 @@ std::string page_index_path(const Config& config, const Run& run);
 // Learns the pages of a generation while it is fetched, for the checkpoints of the run that goes on from there.
 class PageLearner {
  public:
-  PageLearner(const Config& config, const Run& run);
+  // `manifest` is of the generation that will be fetched.
+  PageLearner(const Config& config, const Run& run, const Manifest& manifest);
   ~PageLearner();
   PageObserver observer();
   // All has been seen, and belongs to `manifest`.

@@ -195,8 +195,9 @@ void RunKeeper::restore(const Message& answer) {
   for (const auto peer : answer.get_all("closed")) lost_connections_.emplace_back(peer);
   // What it will have for its first checkpoint of its own is soon known, as in a job that begins.
   begins_here_ = origin_ != 0;
-  services_.log.info("job={} resumes from {} made on {}", run_.name(), checkpoint_name(),
-                     answer.get("node").value_or("?"));
+  services_.log.info("job={} resumes from {} made on {}, fetched in {:.2f} s", run_.name(), checkpoint_name(),
+                     answer.get("node").value_or("?"),
+                     static_cast<double>(answer.get_int("took_ms", 0, INT64_MAX).value_or(0)) / 1000);
   Message order(verb::kRestore);
   order.add("root", root_in(answer))
       .add("number", restoring_generation_)

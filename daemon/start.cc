@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "common/checkpoint_name.h"
 #include "common/cpu_features.h"
@@ -171,7 +172,7 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
   excluded_ = found.excluded;
   STASIS_TRY(check_cpu(found));
   STASIS_LET(const UniqueFd images, fresh_directory(directory, "restore"));
-  PageLearner learner(config_, run_);
+  PageLearner learner(config_, run_, found);
   STASIS_LET(const Manifest manifest, store_.fetch(generation, key, run_.part, images.get(), learner.observer()));
   if (manifest.job.uid != run_.facts.uid || manifest.gid != run_.facts.gid) {
     return fail(ErrorKind::denied, "made for another user or group");
@@ -197,6 +198,7 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
 
 Message prepare_start(const Run& run, const FailedRestores& failed, const Config& config, const CheckpointStore& store,
                       SlurmClient& slurm) {
+  const auto begun = std::chrono::steady_clock::now();
   Start start(run, failed, config, store, slurm);
   auto result = start.prepare();
   Message answer = result ? std::move(*result)
@@ -207,6 +209,8 @@ Message prepare_start(const Run& run, const FailedRestores& failed, const Config
     answer.add("first_start", start.first_start()).add("excluded", start.excluded());
     if (start.origin() != 0) answer.add("origin", start.origin());
   }
+  const auto took = std::chrono::steady_clock::now() - begun;
+  answer.add("took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
   if (!start.why().empty()) answer.add("why", printable(start.why()));
   return answer;
 }

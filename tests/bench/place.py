@@ -56,12 +56,13 @@ class Load:
 
     def __init__(self, bed, name, mib, processes, protected):
         self.bed, self.processes, self.place = bed, processes, f"{PLACE}/{name}"
+        self.cpus = min(processes, int(bed.sh(NODE, "nproc")))
         bed.sh(NODE, f"rm -rf {self.place} && mkdir -m 1777 {self.place}")
         command = f"{PLACE}/load {mib} {processes} {self.place}"
         if protected:
             # The root of the tree is a shell that has become the program.
             script = f"#!/bin/sh\nexec {command}\n"
-            self.job = bed.submit(script, "--checkpoint-every=1d", "-w", NODE, f"--mem={mib + 500}", "-o", f"{self.place}/%j.out")
+            self.job = bed.submit(script, "--checkpoint-every=1d", "-w", NODE, f"--mem={mib + 500}", "-c", str(self.cpus), "-o", f"{self.place}/%j.out")
         else:
             self.pid = int(bed.sh(NODE, f"{{ cd /; exec setsid {command}; }} </dev/null >/dev/null 2>&1 & echo $!"))
         self.wait(0)
