@@ -15,7 +15,7 @@ namespace stasis {
 // memory. Like the heap it belongs to the whole process; to be called before there are threads.
 void use_scratch_directory(const std::string& directory);
 
-inline constexpr std::size_t kLargeScratch = 256 * 1024;
+inline constexpr std::size_t kLargeScratch = 256UL << 10;
 // Of kLargeScratch bytes or more. Throws std::bad_alloc.
 void* map_scratch(std::size_t size);
 void unmap_scratch(void* memory, std::size_t size);

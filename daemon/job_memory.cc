@@ -261,17 +261,17 @@ PageLearner::~PageLearner() = default;
 
 PageObserver PageLearner::observer() {
   if (!state_->index) return {};
-  return [state = state_.get(), hasher = state_->index->hasher()](PagePlace first, const char* pages,
-                                                                 std::size_t count) {
-    std::vector<PageHash> hashes(count);
-    for (std::size_t i = 0; i < count; ++i) hashes[i] = hasher(pages + i * kPageSize);
-    const std::lock_guard lock(state->guard);
-    for (const auto& hash : hashes) state->index->prefetch(hash);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      // What is not learned is stored again.
-      (void)state->index->add(hashes[i], {first.generation, first.page + i});
-    }
-  };
+  return
+      [state = state_.get(), hasher = state_->index->hasher()](PagePlace first, const char* pages, std::size_t count) {
+        std::vector<PageHash> hashes(count);
+        for (std::size_t i = 0; i < count; ++i) hashes[i] = hasher(pages + i * kPageSize);
+        const std::lock_guard lock(state->guard);
+        for (const auto& hash : hashes) state->index->prefetch(hash);
+        for (std::uint32_t i = 0; i < count; ++i) {
+          // What is not learned is stored again.
+          (void)state->index->add(hashes[i], {first.generation, first.page + i});
+        }
+      };
 }
 
 void PageLearner::remember(const Manifest& manifest, const CheckpointStore& store) {

@@ -216,12 +216,13 @@ TEST_F(PageCaptureTest, WhoeverFetchesSeesWhereEachPageIs) {
   std::mutex guard;
   std::map<std::string, PagePlace> seen;
   const auto all = store_.generations(kJob, "batch");
-  ASSERT_TRUE(store_.fetch(all->front(), kJob, "batch", into.fd(), [&](PagePlace first, const char* data, std::size_t count) {
-    const std::lock_guard lock(guard);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      seen[std::string(data + i * kPageSize, kPageSize)] = {first.generation, first.page + i};
-    }
-  }));
+  ASSERT_TRUE(
+      store_.fetch(all->front(), kJob, "batch", into.fd(), [&](PagePlace first, const char* data, std::size_t count) {
+        const std::lock_guard lock(guard);
+        for (std::uint32_t i = 0; i < count; ++i) {
+          seen[std::string(data + i * kPageSize, kPageSize)] = {first.generation, first.page + i};
+        }
+      }));
   ASSERT_EQ(seen.size(), 600U);
   for (std::uint32_t i = 0; i < 600; ++i) EXPECT_EQ(seen[memory_[i]], (PagePlace{1, i}));
 }

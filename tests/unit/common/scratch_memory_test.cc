@@ -32,7 +32,7 @@ class ScratchMemoryTest : public ::testing::Test {
 };
 
 // More than a machine's noise, and less than any of what is made here.
-constexpr std::uint64_t kLittleKib = 8 * 1024;
+constexpr std::uint64_t kLittleKib = 8UL << 10;
 constexpr std::uint32_t kMany = 4 << 20;
 
 TEST_F(ScratchMemoryTest, WhatIsLargeIsInFilesOfWhichNothingIsLeft) {
