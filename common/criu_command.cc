@@ -43,6 +43,7 @@ std::vector<std::string> criu_dump_command(const std::string& criu, const DumpOp
 std::vector<std::string> criu_restore_command(const std::string& criu, const RestoreOptions& options) {
   auto words = common_part(criu, "restore", kRestoreLog);
   words.emplace_back("--restore-detached");
+  if (options.stream) words.emplace_back("--stream");
   for (std::size_t fd = 0; fd < options.stdio.size(); ++fd) {
     const std::string& link = options.stdio[fd];
     if (!link.starts_with("pipe:[")) continue;

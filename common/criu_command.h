@@ -28,6 +28,8 @@ struct DumpOptions {
 struct RestoreOptions {
   // What the links /proc/PID/fd/0..2 of the dumped root were: "pipe:[1234]" is replaced with the new task's own.
   std::array<std::string, 3> stdio;
+  // The images come through the socket among them.
+  bool stream = false;
 };
 
 std::vector<std::string> criu_dump_command(const std::string& criu, const DumpOptions& options);

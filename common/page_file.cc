@@ -40,6 +40,10 @@ Result<void> check_block(const InputFile& in, const PageBlock& block, std::vecto
   return {};
 }
 
+std::string name_of(const StoredBlock& block) {
+  return page_file_name(block.generation) + ": block " + std::to_string(block.number);
+}
+
 }  // namespace
 
 PageFileWriter::PageFileWriter(Create create, Compression compression)
@@ -101,8 +105,7 @@ Result<PageBlocks> PageFileWriter::finish() {
   return std::move(blocks_);
 }
 
-Result<void> read_blocks(const InputFile& in, const PageBlocks& blocks, const BlockNumbers& wanted, int threads,
-                         const BlockTaker& take) {
+Result<void> read_blocks(const StoredBlocks& wanted, int threads, const BlockTaker& take) {
   std::atomic<std::size_t> next{0};
   std::mutex guard;
   std::optional<Error> error;
@@ -110,10 +113,10 @@ Result<void> read_blocks(const InputFile& in, const PageBlocks& blocks, const Bl
     std::vector<char> stored(kBlockBytes), pages(kBlockBytes);
     const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context(ZSTD_createDCtx());
     for (std::size_t at = next++; at < wanted.size(); at = next++) {
-      const PageBlock& block = blocks[wanted[at]];
-      auto done =
-          in_context("block " + std::to_string(wanted[at]), check_block(in, block, stored, pages, context.get()));
-      if (done) done = take(wanted[at], pages.data());
+      const StoredBlock& one = wanted[at];
+      auto done = check_block(*one.file, one.block, stored, pages, context.get());
+      if (!done) done.error() = std::move(done.error()).context(name_of(one));
+      if (done) done = take(at, pages.data());
       if (done) continue;
       const std::lock_guard lock(guard);
       if (!error) error = done.error();

@@ -47,12 +47,18 @@ class PageFileWriter {
   std::uint64_t offset_ = 0;
 };
 
-// Takes the pages of one block, in any order of blocks and from any thread.
-using BlockTaker = std::function<Result<void>(std::uint32_t block, const char* pages)>;
-using BlockNumbers = ScratchVector<std::uint32_t>;
-// Reads those blocks of the file (all numbers below blocks.size()) and verifies each before it is given to `take`.
-// corrupt: one is not what `blocks` says.
-Result<void> read_blocks(const InputFile& in, const PageBlocks& blocks, const BlockNumbers& wanted, int threads,
-                         const BlockTaker& take);
+// A block, and where it is.
+struct StoredBlock {
+  const InputFile* file = nullptr;
+  std::uint32_t generation = 0;  // whose page file that is
+  std::uint32_t number = 0;
+  PageBlock block;
+};
+using StoredBlocks = ScratchVector<StoredBlock>;
+// Takes the pages of the block that is the one at `index` of those wanted, from any thread.
+using BlockTaker = std::function<Result<void>(std::size_t index, const char* pages)>;
+// Reads the blocks, beginning them in that order, and verifies each before it is given to `take`. corrupt: one is not
+// what it should be.
+Result<void> read_blocks(const StoredBlocks& wanted, int threads, const BlockTaker& take);
 
 }  // namespace stasis

@@ -380,6 +380,14 @@ Result<Manifest> CheckpointStore::verify(const Generation& generation, const Job
 
 Result<Manifest> CheckpointStore::fetch(const Generation& generation, const JobKey& job, const std::string& part,
                                         int into, const PageObserver& observer) const {
+  STASIS_LET(Fetched fetched, fetch_all_but_memory(generation, job, part, into));
+  ImageProgress progress(fetched.map);
+  STASIS_TRY(fetch_memory(fetched, into, observer, progress));
+  return std::move(fetched.manifest);
+}
+
+Result<CheckpointStore::Fetched> CheckpointStore::fetch_all_but_memory(const Generation& generation, const JobKey& job,
+                                                                       const std::string& part, int into) const {
   STASIS_LET(const auto files, files_for(job.cluster, job.uid));
   STASIS_LET(Manifest manifest, read_with(*files, generation, job, part));
   StreamFiles holders(*files, part_directory(job, part));
@@ -394,9 +402,19 @@ Result<Manifest> CheckpointStore::fetch(const Generation& generation, const JobK
     STASIS_TRY(in_context(stream.name, decode_stream(*file, stream.offset, stream.data, sink)));
     STASIS_TRY(in_context(stream.name, target.finish()));
   }
-  STASIS_LET(const PageMap map, read_memory(holders, manifest));
-  STASIS_TRY(assemble_images(map, page_files_of(holders, manifest), into, kReadThreads, observer));
-  return manifest;
+  STASIS_LET(PageMap map, read_memory(holders, manifest));
+  STASIS_TRY(make_images(map, into));
+  return Fetched{std::move(manifest), std::move(map)};
+}
+
+Result<void> CheckpointStore::fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
+                                           ImageProgress& progress) const {
+  const Manifest& manifest = fetched.manifest;
+  STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
+  StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
+  auto done = fill_images(fetched.map, page_files_of(holders, manifest), into, kReadThreads, observer, progress);
+  if (!done) progress.fail(done.error());
+  return done;
 }
 
 Result<std::uint64_t> CheckpointStore::free_space() const { return files_->free_space(root_); }

@@ -108,6 +108,17 @@ class CheckpointStore {
   // names is there afterwards, and the images of the job's memory.
   Result<Manifest> fetch(const Generation& generation, const JobKey& job, const std::string& part, int into,
                          const PageObserver& observer = {}) const;
+  // The same in two steps. All but the memory, whose images are there with their sizes and no contents; then `map` is
+  // what they are made of ...
+  struct Fetched {
+    Manifest manifest;
+    PageMap map;
+  };
+  Result<Fetched> fetch_all_but_memory(const Generation& generation, const JobKey& job, const std::string& part,
+                                       int into) const;
+  // ... and the memory, which `progress` is told of.
+  Result<void> fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
+                            ImageProgress& progress) const;
   // Of a manifest that read() gave. Empty when it was made of none.
   Result<PageMap> memory_map(const Manifest& manifest) const;
 

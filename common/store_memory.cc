@@ -6,8 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
-#include <numeric>
+#include <tuple>
 
 #include "common/page_file.h"
 
@@ -16,35 +15,50 @@ namespace {
 
 // Part of a block, and where in which image it belongs.
 struct Part {
+  std::uint32_t generation = 0;
   std::uint32_t block = 0;
   std::uint32_t first = 0;  // page in the block
   std::uint32_t count = 0;
-  int image = -1;
-  std::uint64_t at = 0;  // bytes
+  std::uint32_t image = 0;
+  std::uint64_t at = 0;  // page in the image
 };
-// Of one page file.
 using Parts = ScratchVector<Part>;
 
-void add_parts(const PageRun& run, int image, std::uint64_t at, Parts& parts) {
+// The parts of one block, among all parts.
+struct Group {
+  std::size_t begin = 0, end = 0;
+  std::uint64_t needed_at = 0;  // of the places in images where it belongs, the one that comes first
+};
+using Groups = ScratchVector<Group>;
+
+void add_parts(const PageRun& run, std::uint32_t image, std::uint64_t at, Parts& parts) {
   for (std::uint32_t done = 0; done < run.count;) {
     const std::uint32_t page = run.first + done;
     const std::uint32_t count = std::min(run.count - done, kBlockPages - page % kBlockPages);
-    parts.push_back({page / kBlockPages, page % kBlockPages, count, image, at + done * std::uint64_t{kPageSize}});
+    parts.push_back({run.generation, page / kBlockPages, page % kBlockPages, count, image, at + done});
     done += count;
   }
 }
 
-struct ByBlock {
-  bool operator()(const Part& a, const Part& b) const { return a.block < b.block; }
-  bool operator()(const Part& a, std::uint32_t block) const { return a.block < block; }
-  bool operator()(std::uint32_t block, const Part& b) const { return block < b.block; }
-};
+Groups group_by_block(Parts& parts) {
+  const auto key = [](const Part& part) { return std::tie(part.generation, part.block, part.at); };
+  std::sort(parts.begin(), parts.end(), [&](const Part& a, const Part& b) { return key(a) < key(b); });
+  Groups groups;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const bool is_new = groups.empty() || parts[groups.back().begin].generation != parts[i].generation ||
+                        parts[groups.back().begin].block != parts[i].block;
+    if (is_new) groups.push_back({i, i, parts[i].at});
+    groups.back().end = i + 1;
+  }
+  std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.needed_at < b.needed_at; });
+  return groups;
+}
 
-Result<void> write_part(const Part& part, const char* pages) {
+Result<void> write_part(const Part& part, int image, const char* pages) {
   const char* data = pages + part.first * kPageSize;
   std::size_t left = part.count * kPageSize;
-  for (std::uint64_t at = part.at; left > 0;) {
-    const ssize_t written = ::pwrite(part.image, data, left, static_cast<off_t>(at));
+  for (std::uint64_t at = part.at * kPageSize; left > 0;) {
+    const ssize_t written = ::pwrite(image, data, left, static_cast<off_t>(at));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return fail(errno_error("write", errno));
     data += written;
@@ -54,57 +68,64 @@ Result<void> write_part(const Part& part, const char* pages) {
   return {};
 }
 
-// Of parts that are in order.
-BlockNumbers blocks_of(const Parts& parts) {
-  BlockNumbers blocks;
-  for (const auto& part : parts) {
-    if (blocks.empty() || blocks.back() != part.block) blocks.push_back(part.block);
-  }
-  return blocks;
-}
-
 }  // namespace
 
-Result<void> assemble_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
-                             const PageObserver& observer) {
-  std::vector<UniqueFd> images;
-  std::map<std::uint32_t, Parts> parts;
+Result<void> make_images(const PageMap& map, int into) {
   for (const auto& image : map.images) {
-    UniqueFd file(::openat(into, image.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const UniqueFd file(::openat(into, image.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return fail(errno_error("create " + image.name, errno));
-    std::uint64_t at = 0;
-    for (const auto& run : image.runs) {
-      // Zeros are a hole.
-      if (run.generation != 0) add_parts(run, file.get(), at, parts[run.generation]);
-      at += run.count * std::uint64_t{kPageSize};
+    // Zeros are a hole.
+    if (::ftruncate(file.get(), static_cast<off_t>(image.pages() * kPageSize)) != 0) {
+      return fail(errno_error("make " + image.name, errno));
     }
-    if (::ftruncate(file.get(), static_cast<off_t>(at)) != 0) return fail(errno_error("make " + image.name, errno));
-    images.push_back(std::move(file));
-  }
-  for (auto& [generation, of_file] : parts) {
-    std::sort(of_file.begin(), of_file.end(), ByBlock());
-    const auto& table = map.files.at(generation);
-    STASIS_LET(const InputFile* const file, open(generation));
-    const auto take = [&, number = generation, &all = of_file](std::uint32_t block, const char* pages) -> Result<void> {
-      const auto [first, last] = std::equal_range(all.begin(), all.end(), block, ByBlock());
-      for (auto part = first; part != last; ++part) STASIS_TRY(write_part(*part, pages));
-      if (observer) observer({number, block * kBlockPages}, pages, table[block].pages);
-      return {};
-    };
-    STASIS_TRY(in_context(page_file_name(generation), read_blocks(*file, table, blocks_of(of_file), threads, take)));
   }
   return {};
+}
+
+Result<void> fill_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
+                         const PageObserver& observer, ImageProgress& progress) {
+  std::vector<UniqueFd> files;
+  Parts parts;
+  for (const auto& image : map.images) {
+    UniqueFd file(::openat(into, image.name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) return fail(errno_error("open " + image.name, errno));
+    std::uint64_t at = 0;
+    for (const auto& run : image.runs) {
+      if (run.generation == 0) {
+        progress.add(image.name, at, run.count);
+      } else {
+        add_parts(run, static_cast<std::uint32_t>(files.size()), at, parts);
+      }
+      at += run.count;
+    }
+    files.push_back(std::move(file));
+  }
+  const Groups groups = group_by_block(parts);
+  StoredBlocks wanted;
+  wanted.reserve(groups.size());
+  for (const auto& group : groups) {
+    const Part& part = parts[group.begin];
+    STASIS_LET(const InputFile* const file, open(part.generation));
+    wanted.push_back({file, part.generation, part.block, map.files.at(part.generation)[part.block]});
+  }
+  return read_blocks(wanted, threads, [&](std::size_t index, const char* pages) -> Result<void> {
+    for (std::size_t i = groups[index].begin; i < groups[index].end; ++i) {
+      STASIS_TRY(write_part(parts[i], files[parts[i].image].get(), pages));
+      progress.add(map.images[parts[i].image].name, parts[i].at, parts[i].count);
+    }
+    const StoredBlock& one = wanted[index];
+    if (observer) observer({one.generation, one.number * kBlockPages}, pages, one.block.pages);
+    return {};
+  });
 }
 
 Result<void> verify_page_files(const PageMap& map, const OpenPageFile& open, int threads) {
+  StoredBlocks all;
   for (const auto& [generation, blocks] : map.files) {
     STASIS_LET(const InputFile* const file, open(generation));
-    BlockNumbers all(blocks.size());
-    std::iota(all.begin(), all.end(), 0U);
-    const auto nowhere = [](std::uint32_t, const char*) -> Result<void> { return {}; };
-    STASIS_TRY(in_context(page_file_name(generation), read_blocks(*file, blocks, all, threads, nowhere)));
+    for (std::uint32_t i = 0; i < blocks.size(); ++i) all.push_back({file, generation, i, blocks[i]});
   }
-  return {};
+  return read_blocks(all, threads, [](std::size_t, const char*) -> Result<void> { return {}; });
 }
 
 }  // namespace stasis

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "common/file_system.h"
+#include "common/image_progress.h"
 #include "common/page_map.h"
 
 namespace stasis {
@@ -15,9 +16,11 @@ using OpenPageFile = std::function<Result<const InputFile*>(std::uint32_t genera
 // Sees all pages that are read, from several threads: some at a time, one behind the other from `first` on.
 using PageObserver = std::function<void(PagePlace first, const char* pages, std::size_t count)>;
 
-// Makes each image of `map` in the directory `into`, reading every block that it needs once. corrupt: one is damaged.
-Result<void> assemble_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
-                             const PageObserver& observer);
+// Makes each image of `map` in the directory `into`, empty.
+Result<void> make_images(const PageMap& map, int into);
+// Fills them, all from their beginnings on, reading every block that is needed once. corrupt: one is damaged.
+Result<void> fill_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
+                         const PageObserver& observer, ImageProgress& progress);
 // Reads and verifies every block of every file.
 Result<void> verify_page_files(const PageMap& map, const OpenPageFile& open, int threads);
 

@@ -149,7 +149,7 @@ class Checkpoint {
 Result<Message> Checkpoint::make() {
   const auto start = Clock::now();
   const std::string directory = local_directory(config_, run_.facts);
-  STASIS_LET(const UniqueFd lock, lock_run_directory(directory));
+  STASIS_LET(const UniqueFd lock, lock_run_directory(directory, Deadline::in(kOthersEnd)));
   STASIS_LET(const auto known, store_.generations(run_.key, run_.part));
   STASIS_LET(number_, store_.next_number(run_.key, run_.part));
   STASIS_LET(const UniqueFd images, fresh_directory(directory, "dump"));

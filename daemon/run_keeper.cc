@@ -142,10 +142,11 @@ void RunKeeper::prepare() {
   if (!run_.facts.may_have_checkpoint())
     return on_prepared(Message(verb::kFresh).add("first_start", std::time(nullptr)));
   work(
-      [this, run = run_, failed = failed_generations_](const WorkerLine&) {
-        return prepare_start(run, failed, services_.config, store_of(run, services_.store), services_.slurm);
+      [this, run = run_, failed = failed_generations_, stream = streams_](const WorkerLine& line) {
+        return prepare_start(run, failed, stream, services_.config, store_of(run, services_.store), services_.slurm,
+                             line);
       },
-      [this](const Message& answer) { on_prepared(answer); });
+      [this](const Message& end) { on_handed_over(end); }, [this](const Message& answer) { on_prepared(answer); });
 }
 
 void RunKeeper::on_prepared(const Message& answer) {
@@ -177,6 +178,12 @@ void RunKeeper::on_prepared(const Message& answer) {
   tell(Message(verb::kFresh).add("first_start", run_.key.first_start).add("excluded", run_.excluded));
 }
 
+void RunKeeper::on_handed_over(const Message& end) {
+  if (end.verb() == "lost") return on_prepared(end);
+  // Criu will say that it got too little.
+  if (const auto error = end.get("error")) services_.log.error("job={} {}: {}", run_.name(), checkpoint_name(), *error);
+}
+
 std::string RunKeeper::checkpoint_name() const {
   return "checkpoint " + std::to_string(restoring_generation_) +
          (origin_ == 0 ? "" : " of job " + std::to_string(origin_));
@@ -195,7 +202,7 @@ void RunKeeper::restore(const Message& answer) {
   for (const auto peer : answer.get_all("closed")) lost_connections_.emplace_back(peer);
   // What it will have for its first checkpoint of its own is soon known, as in a job that begins.
   begins_here_ = origin_ != 0;
-  services_.log.info("job={} resumes from {} made on {}, fetched in {:.2f} s", run_.name(), checkpoint_name(),
+  services_.log.info("job={} resumes from {} made on {}, ready in {:.2f} s", run_.name(), checkpoint_name(),
                      answer.get("node").value_or("?"),
                      static_cast<double>(answer.get_int("took_ms", 0, INT64_MAX).value_or(0)) / 1000);
   Message order(verb::kRestore);
@@ -252,6 +259,12 @@ void RunKeeper::hear(const Message& message) {
     run_.restored = true;
     attach();
   } else if (verb == verb::kUnrestored) {
+    if (std::exchange(streams_, false)) {
+      services_.log.warning("job={} checkpoint {} does not restore while it is fetched, so it is fetched first",
+                            run_.name(), restoring_generation_);
+      phase_ = Phase::starting;
+      return prepare();
+    }
     services_.log.error("job={} checkpoint {} does not restore", run_.name(), restoring_generation_);
     services_.metrics.restore_ended(Metrics::Restore::failed);
     failed_generations_.emplace(restoring_generation_, "");

@@ -71,6 +71,7 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   void attach();
   void prepare();
   void on_prepared(const Message& answer);
+  void on_handed_over(const Message& end);
   void restore(const Message& answer);
   std::string checkpoint_name() const;
   void give_up(const std::string& reason, bool unfit = false);
@@ -120,6 +121,7 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   std::optional<Wanted> next_;
   FailedRestores failed_generations_;
   std::uint32_t restoring_generation_ = 0;
+  bool streams_ = true;                        // criu restores while the memory is fetched, until that has failed once
   std::vector<std::string> lost_connections_;  // that this run goes on without
   // Of the last checkpoint, publishing included; before the first one a guess that is right for small jobs.
   std::chrono::milliseconds cost_{2000};

@@ -7,10 +7,16 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <thread>
 
 namespace stasis {
+namespace {
 
-Result<UniqueFd> lock_run_directory(const std::string& directory) {
+constexpr std::chrono::milliseconds kLookAgain{10};
+
+}  // namespace
+
+Result<UniqueFd> lock_run_directory(const std::string& directory, Deadline patience) {
   const auto parent = std::filesystem::path(directory).parent_path();
   std::error_code error;
   std::filesystem::create_directories(parent, error);
@@ -18,8 +24,9 @@ Result<UniqueFd> lock_run_directory(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return fail(errno_error("mkdir " + directory, errno));
   UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!lock) return fail(errno_error("open " + directory, errno));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail(ErrorKind::busy, "another operation on this run is under way");
+  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (patience.passed()) return fail(ErrorKind::busy, "another operation on this run is under way");
+    std::this_thread::sleep_for(kLookAgain);
   }
   return lock;
 }

@@ -90,7 +90,7 @@ class SignalCheckpoint {
 Result<Message> SignalCheckpoint::make() {
   const auto start = Clock::now();
   const std::string directory = local_directory(config_, run_.facts);
-  STASIS_LET(const UniqueFd lock, lock_run_directory(directory));
+  STASIS_LET(const UniqueFd lock, lock_run_directory(directory, Deadline::in(kOthersEnd)));
   STASIS_TRY(find());
   const bool waits = order_.has_steps && waits_for_srun(tree_);
   if (waits && order_.afterwards == Afterwards::leave) return leave_after_steps();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <thread>
 
 #include "common/checkpoint_name.h"
 #include "common/cpu_features.h"
@@ -16,6 +17,7 @@
 #include "common/protocol.h"
 #include "daemon/closed_connections.h"
 #include "daemon/expired_timers.h"
+#include "daemon/image_server.h"
 #include "daemon/job_files.h"
 #include "daemon/job_memory.h"
 #include "daemon/origin.h"
@@ -39,10 +41,13 @@ Result<std::optional<JobKey>> find_job(const Run& run, const CheckpointStore& st
 
 class Start {
  public:
-  Start(const Run& run, FailedRestores failed, const Config& config, const CheckpointStore& store, SlurmClient& slurm)
-      : run_(run), failed_(std::move(failed)), config_(config), store_(store), slurm_(slurm) {}
+  Start(const Run& run, FailedRestores failed, bool stream, const Config& config, const CheckpointStore& store,
+        SlurmClient& slurm)
+      : run_(run), failed_(std::move(failed)), stream_(stream), config_(config), store_(store), slurm_(slurm) {}
 
   Result<Message> prepare();
+  // What criu does not have yet of what was prepared.
+  Result<void> hand_over();
   // Of the job whose checkpoints were found; 0: none were.
   std::time_t first_start() const { return first_start_; }
   // The job that this one is to go on from, as long as it has no checkpoints of its own; 0: it is itself.
@@ -61,9 +66,17 @@ class Start {
   bool belong_here(const JobKey& key, const std::vector<Generation>& generations) const;
   Result<void> check_cpu(const Manifest& manifest);
   Result<Message> try_generation(const Generation& generation, const JobKey& key);
+  Result<void> fetch_memory();
 
   const Run& run_;
   FailedRestores failed_;
+  bool stream_;
+  UniqueFd lock_;
+  UniqueFd images_;
+  std::optional<CheckpointStore::Fetched> fetched_;
+  std::optional<ImageProgress> progress_;
+  std::optional<PageLearner> learner_;
+  std::optional<ImageServer> server_;
   std::string why_;
   const Config& config_;
   const CheckpointStore& store_;
@@ -108,7 +121,7 @@ void Start::explain_last_failure(const std::string& directory) {
 
 Result<Message> Start::prepare() {
   const std::string directory = local_directory(config_, run_.facts);
-  STASIS_LET(const UniqueFd lock, lock_run_directory(directory));
+  STASIS_LET(lock_, lock_run_directory(directory));
   explain_last_failure(directory);
   const bool from_another = run_.facts.goes_on_from_another();
   // What is there under this number in a first run is an earlier job's.
@@ -171,18 +184,27 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
   STASIS_LET(const Manifest found, store_.read(generation, key, run_.part));
   excluded_ = found.excluded;
   STASIS_TRY(check_cpu(found));
-  STASIS_LET(const UniqueFd images, fresh_directory(directory, "restore"));
-  PageLearner learner(config_, run_, found);
-  STASIS_LET(const Manifest manifest, store_.fetch(generation, key, run_.part, images.get(), learner.observer()));
+  server_.reset();
+  STASIS_LET(images_, fresh_directory(directory, "restore"));
+  STASIS_LET(fetched_, store_.fetch_all_but_memory(generation, key, run_.part, images_.get()));
+  const Manifest& manifest = fetched_->manifest;
   if (manifest.job.uid != run_.facts.uid || manifest.gid != run_.facts.gid) {
     return fail(ErrorKind::denied, "made for another user or group");
   }
-  learner.remember(manifest, store_);
-  STASIS_TRY(put_job_files_back(run_, config_, manifest, images.get()));
-  STASIS_LET(const auto closed, move_sockets(images.get()));
-  STASIS_TRY(end_closed_connections(images.get()));
-  STASIS_TRY(rearm_expired_timers(images.get()));
+  progress_.emplace(fetched_->map);
+  learner_.emplace(config_, run_, manifest);
+  if (stream_) {
+    STASIS_LET(ImageServer server, ImageServer::listen(images_.get(), *progress_));
+    server_.emplace(std::move(server));
+  } else {
+    STASIS_TRY(fetch_memory());
+  }
+  STASIS_TRY(put_job_files_back(run_, config_, manifest, images_.get()));
+  STASIS_LET(const auto closed, move_sockets(images_.get()));
+  STASIS_TRY(end_closed_connections(images_.get()));
+  STASIS_TRY(rearm_expired_timers(images_.get()));
   RestoreOptions options;
+  options.stream = stream_;
   options.stdio = manifest.stdio;
   Message message(verb::kRestore);
   for (auto& word : criu_restore_command(config_.criu, options)) message.add("argv", std::move(word));
@@ -194,12 +216,28 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
       .add("node", manifest.node);
 }
 
+Result<void> Start::fetch_memory() {
+  STASIS_TRY(store_.fetch_memory(*fetched_, images_.get(), learner_->observer(), *progress_));
+  learner_->remember(fetched_->manifest, store_);
+  return {};
+}
+
+Result<void> Start::hand_over() {
+  if (!server_) return {};
+  std::thread server([this] { (void)server_->serve(run_.init_pidfd); });
+  auto fetched = fetch_memory();
+  // The run's first checkpoint may be made while criu still reads.
+  lock_.reset();
+  server.join();
+  return fetched;
+}
+
 }  // namespace
 
-Message prepare_start(const Run& run, const FailedRestores& failed, const Config& config, const CheckpointStore& store,
-                      SlurmClient& slurm) {
+Message prepare_start(const Run& run, const FailedRestores& failed, bool stream, const Config& config,
+                      const CheckpointStore& store, SlurmClient& slurm, const WorkerLine& line) {
   const auto begun = std::chrono::steady_clock::now();
-  Start start(run, failed, config, store, slurm);
+  Start start(run, failed, stream, config, store, slurm);
   auto result = start.prepare();
   Message answer = result ? std::move(*result)
                           : Message(verb::kHold)
@@ -212,7 +250,12 @@ Message prepare_start(const Run& run, const FailedRestores& failed, const Config
   const auto took = std::chrono::steady_clock::now() - begun;
   answer.add("took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
   if (!start.why().empty()) answer.add("why", printable(start.why()));
-  return answer;
+  line.tell(answer);
+  Message end("handed_over");
+  if (result) {
+    if (const auto done = start.hand_over(); !done) end.add("error", printable(done.error().message));
+  }
+  return end;
 }
 
 }  // namespace stasis

@@ -10,6 +10,7 @@
 #include "common/slurm_client.h"
 #include "common/store.h"
 #include "daemon/run.h"
+#include "daemon/worker.h"
 
 namespace stasis {
 
@@ -18,8 +19,10 @@ inline constexpr char kUnfit[] = "unfit";
 // Generations that this run tried in vain, and why criu could not restore them; empty: not looked at yet.
 using FailedRestores = std::map<std::uint32_t, std::string>;
 
-// Makes everything ready for the newest generation that is whole and not in `failed`: fetched and verified, the job's
-// files rolled back, /tmp and /dev/shm in place. Each answer has `why` the last of `failed` did not restore.
+// Tells, over `line`, what is to become of the run, and returns when that is under way. All is ready for a restore then
+// of the newest generation that is whole and not in `failed`: fetched and verified, the job's files rolled back, /tmp
+// and /dev/shm in place. But its memory is fetched and verified while criu restores it, if that is to `stream`. Each
+// answer has `why` the last of `failed` did not restore, and how long all that `took_ms`.
 //
 //   fresh (first_start, excluded)          there never was a checkpoint, or the user wants a restart
 //   restore (argv..., closed..., root, number, first_start, excluded, directory, made_at, node, origin?)
@@ -28,7 +31,8 @@ using FailedRestores = std::map<std::uint32_t, std::string>;
 //   hold (reason, text, first_start, excluded, origin?)
 //                                          there is or may be one, and it cannot be used; reason "busy": not just now;
 //                                          "unfit": on no node with such a processor
-Message prepare_start(const Run& run, const FailedRestores& failed, const Config& config, const CheckpointStore& store,
-                      SlurmClient& slurm);
+// Returns "handed_over" (error?) then: the memory could not be fetched.
+Message prepare_start(const Run& run, const FailedRestores& failed, bool stream, const Config& config,
+                      const CheckpointStore& store, SlurmClient& slurm, const WorkerLine& line);
 
 }  // namespace stasis

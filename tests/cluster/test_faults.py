@@ -206,21 +206,29 @@ def test_daemon_away_when_a_job_with_a_checkpoint_starts(bed, same_as_undisturbe
     assert "goes on from checkpoint 1" in job.raw_output()
 
 
-def damage(bed, job, generation):
-    bed.sh("ctl", f"cd /scratch/stasis/bed/1001/{job.id}-*/batch/gen-{generation:06} && printf XXXX | dd of=pack conv=notrunc bs=1 seek=1000 2>/dev/null")
+def damage(bed, job, generation, file="pack"):
+    bed.sh("ctl", f"cd /scratch/stasis/bed/1001/{job.id}-*/batch/gen-{generation:06} && printf XXXX | dd of={file} conv=notrunc bs=1 seek=1000 2>/dev/null")
 
 
-def test_damaged_checkpoint_gives_way_to_the_one_before(bed, same_as_undisturbed):
+STREAMED_IN_VAIN = "does not restore while it is fetched, so it is fetched first"
+
+
+# Memory is restored while it is fetched: that it is damaged shows when criu is at work.
+@pytest.mark.parametrize("file, tries", [("pack", 0), ("shared-pages-2", 1)])
+def test_damaged_checkpoint_gives_way_to_the_one_before(bed, same_as_undisturbed, file, tries):
     script = counting(60)
     job = bed.submit(script, "--checkpoint-every=1h")
     node = job.wait_running()
     for number in (1, 2):
         job.wait_lines(4 * number)
         bed.sh(node, f"stasis checkpoint {job.id}")
-    damage(bed, job, 2)
+    damage(bed, job, 2, file)
     bed.lose(node)
     same_as_undisturbed(job, script)
     assert "goes on from checkpoint 1" in job.raw_output()
+    told = [line for name in bed.nodes if name != node for line in bed.log(name).splitlines() if f"job={job.id}." in line]
+    assert sum(STREAMED_IN_VAIN in line for line in told) == tries
+    assert sum("shared-pages-2: block 0: " in line for line in told) == tries, "and why is in the log"
     bed.give_back(node)
 
 

@@ -23,6 +23,7 @@ def test_requeue_on_ckpt_hops_five_times(bed, same_as_undisturbed):
     assert job.restarts() >= 5
     nodes = bed.sh("ctl", f"sacct -n -P -X --duplicates -j {job.id} -o nodelist").split()
     assert all(a != b for a, b in zip(nodes, nodes[1:])), f"each run on another node than the one before: {nodes}"
+    assert not [line for name in bed.nodes for line in bed.log(name).splitlines() if f"job={job.id}." in line and "does not restore" in line]
 
 
 def test_a_job_that_wants_one_node_hops_there(bed, same_as_undisturbed):

@@ -77,20 +77,20 @@ TEST(CriuCommand, TracksFromNowOn) {
 }
 
 TEST(CriuCommand, RestoresWithTheNewTasksPipesInThePlaceOfTheOld) {
-  const RestoreOptions options{{"/dev/null", "pipe:[4711]", "pipe:[4712]"}};
+  const RestoreOptions options{{"/dev/null", "pipe:[4711]", "pipe:[4712]"}, false};
   const Words own{"--restore-detached", "--inherit-fd", "fd[201]:pipe:[4711]", "--inherit-fd", "fd[202]:pipe:[4712]"};
   EXPECT_EQ(criu_restore_command("/usr/sbin/criu", options), common_words("restore", "restore.log") + own);
 }
 
 TEST(CriuCommand, RestoresFilesByThemselves) {
-  const RestoreOptions options{{"/dev/null", "/home/alice/slurm-2.out", ""}};
+  const RestoreOptions options{{"/dev/null", "/home/alice/slurm-2.out", ""}, true};
   EXPECT_EQ(criu_restore_command("/usr/sbin/criu", options),
-            common_words("restore", "restore.log") + Words{"--restore-detached"});
+            common_words("restore", "restore.log") + Words({"--restore-detached", "--stream"}));
 }
 
 // The link is the job's own doing: a file may be called that, below some directory.
 TEST(CriuCommand, TakesNothingForAPipeThatOnlyEndsLikeOne) {
-  const RestoreOptions options{{"/tmp/pipe:[1]", "socket:[5]", "pipe"}};
+  const RestoreOptions options{{"/tmp/pipe:[1]", "socket:[5]", "pipe"}, false};
   EXPECT_EQ(criu_restore_command("/usr/sbin/criu", options).back(), "--restore-detached");
 }
 

@@ -35,12 +35,16 @@ class PageFileTest : public ::testing::Test {
     return std::move(*blocks);
   }
   // The pages of those blocks, by number.
-  Result<std::map<std::uint32_t, std::string>> read(const PageBlocks& blocks, const BlockNumbers& wanted) {
+  Result<std::map<std::uint32_t, std::string>> read(const PageBlocks& blocks,
+                                                    const std::vector<std::uint32_t>& wanted) {
     std::map<std::uint32_t, std::string> got;
     std::mutex guard;
     STASIS_LET(const auto file, disk_.open("/d/f"));
-    STASIS_TRY(read_blocks(*file, blocks, wanted, 3, [&](std::uint32_t block, const char* pages) -> Result<void> {
+    StoredBlocks stored;
+    for (const auto number : wanted) stored.push_back({file.get(), 7, number, blocks[number]});
+    STASIS_TRY(read_blocks(stored, 3, [&](std::size_t index, const char* pages) -> Result<void> {
       const std::lock_guard lock(guard);
+      const auto block = stored[index].number;
       for (std::uint32_t i = 0; i < blocks[block].pages; ++i) {
         got[block * kBlockPages + i] = std::string(pages + i * kPageSize, kPageSize);
       }
@@ -83,7 +87,7 @@ TEST_F(PageFileTest, IsNotMadeForNothing) {
 TEST_F(PageFileTest, AnyFlippedBitAndAnyCutIsFound) {
   const auto blocks = write();
   const std::string whole = disk_.contents("/d/f");
-  const BlockNumbers all{0, 1, 2, 3};
+  const std::vector<std::uint32_t> all{0, 1, 2, 3};
   for (std::size_t at = 0; at < whole.size(); at += 997) {
     disk_.contents("/d/f")[at] ^= 16;
     const auto got = read(blocks, all);

@@ -9,12 +9,15 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "tests/unit/temp_directory.h"
 #include "tests/unit/wait_for.h"
 
 namespace stasis {
 namespace {
+
+using namespace std::chrono_literals;
 
 class RunLock : public testing::Test {
  protected:
@@ -82,6 +85,18 @@ TEST_F(RunLock, IsHeldByWhoeverInheritedItUntilTheLastIsGone) {
   ::kill(heir, SIGKILL);
   ::waitpid(heir, nullptr, 0);
   EXPECT_FALSE(locked());
+}
+
+TEST_F(RunLock, IsWaitedForAsLongAsThereIsPatience) {
+  auto lock = lock_run_directory(path);
+  ASSERT_TRUE(lock);
+  EXPECT_EQ(lock_run_directory(path, Deadline::in(50ms)).error().kind, ErrorKind::busy);
+  std::thread other([&] {
+    // Somebody waits by then, or will find it free.
+    lock->reset();
+  });
+  EXPECT_TRUE(lock_run_directory(path, Deadline::in(20s)));
+  other.join();
 }
 
 TEST_F(RunLock, FollowsNoLink) {

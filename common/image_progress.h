@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// image_progress.h - how far the images of a job's memory have come while they are made, for whoever reads them
+// meanwhile. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/page_map.h"
+#include "common/result.h"
+
+namespace stasis {
+
+class ImageProgress {
+ public:
+  explicit ImageProgress(const PageMap& map);
+
+  // Those pages of the image are there. Each is told of once.
+  void add(const std::string& image, std::uint64_t first, std::uint64_t count);
+  // Nothing more will come.
+  void fail(const Error& error);
+
+  // Waits until more of the image is there from its beginning on than `pages`, or all of it: so many pages then. Fails
+  // when nothing more will come.
+  Result<std::uint64_t> wait_beyond(const std::string& image, std::uint64_t pages) const;
+
+ private:
+  struct Image {
+    std::uint64_t pages = 0;
+    ScratchVector<std::uint16_t> missing;  // of each kBlockPages pages
+    std::uint64_t whole = 0;               // of these, from the first on
+  };
+  std::map<std::string, Image> images_;
+  std::optional<Error> error_;
+  mutable std::mutex guard_;
+  mutable std::condition_variable changed_;
+};
+
+}  // namespace stasis
