@@ -378,14 +378,6 @@ Result<Manifest> CheckpointStore::verify(const Generation& generation, const Job
   return manifest;
 }
 
-Result<Manifest> CheckpointStore::fetch(const Generation& generation, const JobKey& job, const std::string& part,
-                                        int into, const PageObserver& observer) const {
-  STASIS_LET(Fetched fetched, fetch_all_but_memory(generation, job, part, into));
-  ImageProgress progress(fetched.map);
-  STASIS_TRY(fetch_memory(fetched, into, observer, progress));
-  return std::move(fetched.manifest);
-}
-
 Result<CheckpointStore::Fetched> CheckpointStore::fetch_all_but_memory(const Generation& generation, const JobKey& job,
                                                                        const std::string& part, int into) const {
   STASIS_LET(const auto files, files_for(job.cluster, job.uid));
@@ -409,10 +401,13 @@ Result<CheckpointStore::Fetched> CheckpointStore::fetch_all_but_memory(const Gen
 
 Result<void> CheckpointStore::fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
                                            ImageProgress& progress) const {
-  const Manifest& manifest = fetched.manifest;
-  STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
-  StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
-  auto done = fill_images(fetched.map, page_files_of(holders, manifest), into, kReadThreads, observer, progress);
+  const auto fetch = [&]() -> Result<void> {
+    const Manifest& manifest = fetched.manifest;
+    STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
+    StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
+    return fill_images(fetched.map, page_files_of(holders, manifest), into, kReadThreads, observer, progress);
+  };
+  auto done = fetch();
   if (!done) progress.fail(done.error());
   return done;
 }

@@ -104,19 +104,16 @@ class CheckpointStore {
   Result<Manifest> read(const Generation& generation, const JobKey& job, const std::string& part) const;
   // Reads all of it, and fails as read() does.
   Result<Manifest> verify(const Generation& generation, const JobKey& job, const std::string& part) const;
-  // Copies a generation into the empty local directory `into`, checking every byte on the way. Only what the manifest
-  // names is there afterwards, and the images of the job's memory.
-  Result<Manifest> fetch(const Generation& generation, const JobKey& job, const std::string& part, int into,
-                         const PageObserver& observer = {}) const;
-  // The same in two steps. All but the memory, whose images are there with their sizes and no contents; then `map` is
-  // what they are made of ...
+  // Copies a generation into the empty local directory `into`, checking every byte on the way, in two steps. All but
+  // the memory, whose images are there with their sizes and no contents; `map` is what they are made of. Only what the
+  // manifest names is there afterwards, and these.
   struct Fetched {
     Manifest manifest;
     PageMap map;
   };
   Result<Fetched> fetch_all_but_memory(const Generation& generation, const JobKey& job, const std::string& part,
                                        int into) const;
-  // ... and the memory, which `progress` is told of.
+  // And the memory, which `progress` is told of: of its failure, too, so that nobody waits for what does not come.
   Result<void> fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
                             ImageProgress& progress) const;
   // Of a manifest that read() gave. Empty when it was made of none.

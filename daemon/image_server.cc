@@ -95,7 +95,7 @@ Result<void> ImageServer::serve(int over) {
   for (UniqueFd criu;;) {
     pollfd waits[] = {{criu ? criu.get() : listener_.get(), POLLIN, 0}, {over, POLLIN, 0}};
     if (::poll(waits, 2, -1) < 0 && errno != EINTR) return fail(errno_error("poll", errno));
-    if (waits[1].revents != 0) return fail(ErrorKind::lost, "the capsule has ended");
+    if (waits[1].revents != 0) return {};
     if (waits[0].revents == 0) continue;
     if (!criu) {
       STASIS_LET(criu, accept_criu(listener_.get()));

@@ -26,7 +26,8 @@ class ImageServer {
   // Waits for what is being handed over: `progress` must come to an end.
   ~ImageServer();
 
-  // Until criu wants nothing more, or `over`, a pidfd, says that the capsule has ended.
+  // Until criu wants nothing more, or `over`, a pidfd, says that the capsule has ended. After a failure criu is hung up
+  // on, and its restore fails.
   Result<void> serve(int over);
 
  private:

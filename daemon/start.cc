@@ -224,12 +224,13 @@ Result<void> Start::fetch_memory() {
 
 Result<void> Start::hand_over() {
   if (!server_) return {};
-  std::thread server([this] { (void)server_->serve(run_.init_pidfd); });
+  Result<void> served;
+  std::thread server([&] { served = server_->serve(run_.init_pidfd); });
   auto fetched = fetch_memory();
   // The run's first checkpoint may be made while criu still reads.
   lock_.reset();
   server.join();
-  return fetched;
+  return fetched ? served : fetched;
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ using FailedRestores = std::map<std::uint32_t, std::string>;
 //   hold (reason, text, first_start, excluded, origin?)
 //                                          there is or may be one, and it cannot be used; reason "busy": not just now;
 //                                          "unfit": on no node with such a processor
-// Returns "handed_over" (error?) then: the memory could not be fetched.
+// Returns "handed_over" (error?) then: why criu did not get all of the memory.
 Message prepare_start(const Run& run, const FailedRestores& failed, bool stream, const Config& config,
                       const CheckpointStore& store, SlurmClient& slurm, const WorkerLine& line);
 

@@ -14,6 +14,7 @@
 #include "common/file_index.h"
 #include "common/store.h"
 #include "memory_file_system.h"
+#include "tests/unit/fetch_whole.h"
 #include "tests/unit/temp_directory.h"
 
 namespace stasis {
@@ -89,7 +90,7 @@ class PageCaptureTest : public ::testing::Test {
     for (const auto& generation : all) {
       if (generation.number != number) continue;
       STASIS_TRY(store_.verify(generation, kJob, "batch"));
-      STASIS_TRY(store_.fetch(generation, kJob, "batch", into.fd()));
+      STASIS_TRY(fetch_whole(store_, generation, kJob, "batch", into.fd()));
       return into.read("pages-1.img");
     }
     return fail(ErrorKind::not_found, "no such generation");
@@ -216,15 +217,29 @@ TEST_F(PageCaptureTest, WhoeverFetchesSeesWhereEachPageIs) {
   std::mutex guard;
   std::map<std::string, PagePlace> seen;
   const auto all = store_.generations(kJob, "batch");
-  ASSERT_TRUE(
-      store_.fetch(all->front(), kJob, "batch", into.fd(), [&](PagePlace first, const char* data, std::size_t count) {
-        const std::lock_guard lock(guard);
-        for (std::uint32_t i = 0; i < count; ++i) {
-          seen[std::string(data + i * kPageSize, kPageSize)] = {first.generation, first.page + i};
-        }
-      }));
+  ASSERT_TRUE(fetch_whole(store_, all->front(), kJob, "batch", into.fd(),
+                          [&](PagePlace first, const char* data, std::size_t count) {
+                            const std::lock_guard lock(guard);
+                            for (std::uint32_t i = 0; i < count; ++i) {
+                              seen[std::string(data + i * kPageSize, kPageSize)] = {first.generation, first.page + i};
+                            }
+                          }));
   ASSERT_EQ(seen.size(), 600U);
   for (std::uint32_t i = 0; i < 600; ++i) EXPECT_EQ(seen[memory_[i]], (PagePlace{1, i}));
+}
+
+TEST_F(PageCaptureTest, WhoeverWaitsForWhatCannotBeFetchedIsTold) {
+  ASSERT_TRUE(checkpoint(1));
+  const auto all = store_.generations(kJob, "batch");
+  for (const int operation : {1, 2, 3}) {
+    const TempDirectory into;
+    auto fetched = store_.fetch_all_but_memory(all->front(), kJob, "batch", into.fd());
+    ASSERT_TRUE(fetched) << fetched.error().message;
+    ImageProgress progress(fetched->map);
+    disk_->fail_at(operation, ErrorKind::failed);
+    ASSERT_FALSE(store_.fetch_memory(*fetched, into.fd(), {}, progress)) << operation;
+    EXPECT_FALSE(progress.wait_beyond("pages-1.img", 0)) << operation;
+  }
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "memory_file_system.h"
+#include "tests/unit/fetch_whole.h"
 #include "tests/unit/temp_directory.h"
 
 namespace stasis {
@@ -63,7 +64,7 @@ class Store : public ::testing::Test {
   // The images that a restore would get, or why not.
   Result<Images> fetch(const Generation& generation, const JobKey& job = kJob) {
     const TempDirectory local;
-    STASIS_LET(const Manifest m, store_.fetch(generation, job, kPart, local.fd()));
+    STASIS_LET(const Manifest m, fetch_whole(store_, generation, job, kPart, local.fd()));
     Images images;
     for (const auto& entry : std::filesystem::directory_iterator(local.path())) {
       images[entry.path().filename()] = local.read(entry.path().filename());
@@ -113,7 +114,7 @@ TEST_F(Store, LargeStreamsAreCompressedByThreadsAndKeepTheirHoles) {
   const auto published = publish(1, {{"pages-1.img", large}}, manifest(1), {1, 4});
   ASSERT_TRUE(published);
   const TempDirectory local;
-  ASSERT_TRUE(store_.fetch(*published, kJob, kPart, local.fd()));
+  ASSERT_TRUE(fetch_whole(store_, *published, kJob, kPart, local.fd()));
   EXPECT_EQ(local.read("pages-1.img"), large);
   struct stat status {};
   ASSERT_EQ(::stat((local / "pages-1.img").c_str(), &status), 0);

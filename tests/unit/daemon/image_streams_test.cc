@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -16,8 +14,8 @@
 #include <optional>
 #include <string>
 
-#include "common/criu_pages.pb.h"
 #include "common/page_index.h"
+#include "tests/unit/daemon/fake_criu.h"
 #include "tests/unit/temp_directory.h"
 #include "tests/unit/wait_for.h"
 
@@ -35,38 +33,16 @@ class ImageStreamsTest : public ::testing::Test {
         });
     EXPECT_TRUE(listening) << listening.error().message;
     streams_.emplace(std::move(*listening));
-    criu_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, (directory_.path() + "/streamer-capture.sock").c_str());
-    EXPECT_EQ(::connect(criu_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    criu_.emplace(directory_ / "streamer-capture.sock");
   }
 
   // Returns criu's end of the image's pipe.
   UniqueFd announce(const std::string& name) {
-    criu::StreamedImage image;
-    image.set_filename(name);
-    const std::string bytes = image.SerializeAsString();
-    const auto size = static_cast<std::uint32_t>(bytes.size());
-    EXPECT_EQ(::write(criu_.get(), &size, sizeof size), static_cast<ssize_t>(sizeof size));
-    EXPECT_EQ(::write(criu_.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    criu_->name(name);
     int ends[2];
     EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     const UniqueFd theirs(ends[0]);
-    char byte = 0;
-    iovec data{&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &ends[0], sizeof(int));
-    EXPECT_EQ(::sendmsg(criu_.get(), &message, 0), 1);
+    criu_->send(ends[0]);
     return UniqueFd(ends[1]);
   }
 
@@ -87,7 +63,7 @@ class ImageStreamsTest : public ::testing::Test {
   std::mutex guard_;
   std::map<std::string, std::string> pages_;
   std::optional<ImageStreams> streams_;
-  UniqueFd criu_;
+  std::optional<FakeCriu> criu_;
 };
 
 TEST_F(ImageStreamsTest, AreWrittenAsFiles) {

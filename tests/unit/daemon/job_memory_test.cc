@@ -12,6 +12,7 @@
 
 #include "common/criu_image.h"
 #include "common/criu_pages.pb.h"
+#include "tests/unit/fetch_whole.h"
 #include "tests/unit/stopped_child.h"
 #include "tests/unit/temp_directory.h"
 
@@ -115,7 +116,7 @@ TEST_F(JobMemoryTest, WhatCriuMayHaveWrittenToIsLookedAtOnceMore) {
   ASSERT_TRUE(generation) << generation.error().message;
   const TempDirectory fetched;
   const UniqueFd into(::open(fetched.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const auto done = store_.fetch(*generation, manifest_.job, "batch", into.get());
+  const auto done = fetch_whole(store_, *generation, manifest_.job, "batch", into.get());
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(fetched.read("pages-1.img"), std::string(child_.page(), kPages * kPageSize));
 }
