@@ -53,7 +53,7 @@ Result<Json> decode_manifest(std::string_view bytes, const Keys* keys) {
   return document;
 }
 
-std::string hex(const std::array<std::uint8_t, 32>& bytes) {
+std::string hex(const std::array<std::uint8_t, 16>& bytes) {
   std::string text;
   for (const auto byte : bytes) fmt::format_to(std::back_inserter(text), "{:02x}", byte);
   return text;
@@ -62,16 +62,17 @@ std::string hex(const std::array<std::uint8_t, 32>& bytes) {
 Result<Json> decode_memory(std::string_view bytes) {
   STASIS_LET(const PageMap map, read_page_map(bytes));
   Json files = Json::array();
-  for (const auto& [generation, blocks] : map.files) {
+  for (const auto& [generation, file] : map.files) {
     Json list = Json::array();
-    for (const auto& block : blocks) {
+    for (const auto& block : file.blocks) {
       list.push_back({{"offset", block.offset},
                       {"stored", block.stored},
                       {"pages", block.pages},
                       {"encoding", to_string(block.encoding)},
-                      {"sha256", hex(block.sha256)}});
+                      {"code", hex(block.code)}});
     }
-    files.push_back({{"generation", generation}, {"blocks", list}});
+    files.push_back(
+        {{"generation", generation}, {"key", file.seal.key_id}, {"salt", hex(file.seal.salt)}, {"blocks", list}});
   }
   Json images = Json::array();
   for (const auto& image : map.images) {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "common/read_file.h"
 #include "common/sha256.h"
@@ -91,14 +92,22 @@ Keys::Signature Keys::sign(std::string_view text) const {
   return {newest.id, hmac_hex(newest.secret, text)};
 }
 
-Result<void> Keys::verify(std::string_view text, const Signature& signature) const {
+Result<const Keys::Key*> Keys::find(const std::string& id) const {
   for (const Key& key : keys_) {
-    if (key.id != signature.key_id) continue;
-    if (same_code(hmac_hex(key.secret, text), signature.code)) return {};
-    return fail(ErrorKind::corrupt, "not authentic: its code does not fit key '" + key.id + "'");
+    if (key.id == id) return &key;
   }
-  return fail(ErrorKind::unsupported,
-              "authenticated with key '" + signature.key_id + "', which this node does not have");
+  return fail(ErrorKind::unsupported, "authenticated with key '" + id + "', which this node does not have");
+}
+
+Result<void> Keys::verify(std::string_view text, const Signature& signature) const {
+  STASIS_LET(const Key* const key, find(signature.key_id));
+  if (same_code(hmac_hex(key->secret, text), signature.code)) return {};
+  return fail(ErrorKind::corrupt, "not authentic: its code does not fit key '" + key->id + "'");
+}
+
+Result<Keys::Secret> Keys::derive(const std::string& key_id, std::string_view purpose) const {
+  STASIS_LET(const Key* const key, find(key_id));
+  return hmac(key->secret, purpose);
 }
 
 }  // namespace stasis

@@ -5,7 +5,8 @@
 // them verify, so a key is replaced by adding a line everywhere first and removing the old one much later.
 #pragma once
 
-#include <optional>
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,9 @@ class Keys {
   // A new line for a key file, from the kernel's random numbers.
   static Result<std::string> make(const std::string& id);
 
+  // The id of the one that signs.
+  const std::string& newest() const { return keys_.back().id; }
+
   struct Signature {
     std::string key_id;
     std::string code;
@@ -30,11 +34,17 @@ class Keys {
   Signature sign(std::string_view text) const;
   // unsupported: signed with a key that is not here. corrupt: not signed with that key.
   Result<void> verify(std::string_view text, const Signature& signature) const;
+  // A secret for `purpose` alone, which tells nothing of the key or of other secrets. No text that is signed begins as
+  // a purpose does. unsupported: that key is not here.
+  using Secret = std::array<std::uint8_t, 32>;
+  Result<Secret> derive(const std::string& key_id, std::string_view purpose) const;
 
  private:
   struct Key {
     std::string id, secret;
   };
+  Result<const Key*> find(const std::string& id) const;
+
   std::vector<Key> keys_;
 };
 

@@ -25,8 +25,9 @@ constexpr std::size_t kHashedAtOnce = 32;
 
 }  // namespace
 
-PageCapture::PageCapture(PageIndex& index, std::uint32_t number, PageFileWriter::Create create, Compression compression)
-    : index_(index), number_(number), writer_(std::move(create), compression) {
+PageCapture::PageCapture(PageIndex& index, std::uint32_t number, PageFileWriter::Create create, Compression compression,
+                         PageSealer sealer)
+    : index_(index), number_(number), writer_(std::move(create), compression, std::move(sealer)) {
   const std::vector<char> zeros(kPageSize);
   zeros_ = index_.hash(zeros.data());
 }
@@ -115,9 +116,9 @@ Result<void> PageCapture::write_held() {
 
 Result<PageMap> PageCapture::finish(const PageMap& previous) {
   STASIS_TRY(write_held());
-  STASIS_LET(auto blocks, writer_.finish());
+  STASIS_LET(auto file, writer_.finish());
   PageMap map;
-  if (!blocks.empty()) map.files[number_] = std::move(blocks);
+  if (!file.blocks.empty()) map.files[number_] = std::move(file);
   for (auto& [name, image] : images_) {
     for (const auto& run : image.runs) {
       if (run.generation == 0 || map.files.count(run.generation) != 0) continue;

@@ -25,7 +25,8 @@ namespace stasis {
 class PageCapture {
  public:
   // `create` makes the page file of generation `number`. The index outlives this.
-  PageCapture(PageIndex& index, std::uint32_t number, PageFileWriter::Create create, Compression compression);
+  PageCapture(PageIndex& index, std::uint32_t number, PageFileWriter::Create create, Compression compression,
+              PageSealer sealer);
 
   // Stores what is new among `count` pages; they belong to no image. Calls for the place of each.
   using TakePlace = std::function<void(PagePlace)>;

@@ -10,8 +10,6 @@
 #include <optional>
 #include <thread>
 
-#include "common/sha256.h"
-
 namespace stasis {
 namespace {
 
@@ -24,18 +22,20 @@ struct FreeDecompressor {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
-Result<void> check_block(const InputFile& in, const PageBlock& block, std::vector<char>& stored,
-                         std::vector<char>& pages, ZSTD_DCtx* context) {
+// Nothing is decompressed that is not known to be ours.
+Result<void> check_block(const StoredBlock& one, std::vector<char>& stored, std::vector<char>& pages,
+                         ZSTD_DCtx* context) {
+  const PageBlock& block = one.block;
   const std::size_t size = block.pages * kPageSize;
   char* const into = block.encoding == Encoding::plain ? pages.data() : stored.data();
-  STASIS_LET(const std::size_t got, in.read(block.offset, into, block.stored));
+  STASIS_LET(const std::size_t got, one.file->read(block.offset, into, block.stored));
   if (got != block.stored) return fail(ErrorKind::corrupt, "is cut off");
+  if (one.sealer->code(one.number, into, block.stored) != block.code) {
+    return fail(ErrorKind::corrupt, "is not what was written: its code is another");
+  }
   if (block.encoding == Encoding::zstd &&
       ZSTD_decompressDCtx(context, pages.data(), size, stored.data(), block.stored) != size) {
     return fail(ErrorKind::corrupt, "cannot be decompressed");
-  }
-  if (sha256_bytes(pages.data(), size) != block.sha256) {
-    return fail(ErrorKind::corrupt, "is not what was written: its digest is another");
   }
   return {};
 }
@@ -46,8 +46,8 @@ std::string name_of(const StoredBlock& block) {
 
 }  // namespace
 
-PageFileWriter::PageFileWriter(Create create, Compression compression)
-    : create_(std::move(create)), compression_(compression) {}
+PageFileWriter::PageFileWriter(Create create, Compression compression, PageSealer sealer)
+    : create_(std::move(create)), compression_(compression), sealer_(std::move(sealer)) {}
 
 Result<void> PageFileWriter::add(const char* page) {
   pending_.append(page, kPageSize);
@@ -55,16 +55,18 @@ Result<void> PageFileWriter::add(const char* page) {
   return pack();
 }
 
-PageFileWriter::Packed PageFileWriter::pack_block(std::string pages, int level) {
+PageFileWriter::Packed PageFileWriter::pack_block(std::string pages, std::uint32_t number) const {
   Packed packed;
   packed.block.pages = static_cast<std::uint32_t>(pages.size() / kPageSize);
-  packed.block.sha256 = sha256_bytes(pages.data(), pages.size());
-  if (level > 0) {
+  if (compression_.level > 0) {
     std::string compressed(pages.size(), '\0');
     const std::unique_ptr<ZSTD_CCtx, FreeCompressor> context(ZSTD_createCCtx());
     // What does not get a sixteenth smaller is not worth being decompressed: there is no room for more.
-    const std::size_t size = ZSTD_compressCCtx(context.get(), compressed.data(), pages.size() - pages.size() / 16,
-                                               pages.data(), pages.size(), level);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, compression_.level);
+    // The code is of what is stored; this tells whether it becomes what it was.
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
+    const std::size_t size =
+        ZSTD_compress2(context.get(), compressed.data(), pages.size() - pages.size() / 16, pages.data(), pages.size());
     if (ZSTD_isError(size) == 0) {
       compressed.resize(size);
       packed.block.encoding = Encoding::zstd;
@@ -73,14 +75,14 @@ PageFileWriter::Packed PageFileWriter::pack_block(std::string pages, int level) 
   }
   if (packed.block.encoding == Encoding::plain) packed.bytes = std::move(pages);
   packed.block.stored = static_cast<std::uint32_t>(packed.bytes.size());
+  packed.block.code = sealer_.code(number, packed.bytes.data(), packed.bytes.size());
   return packed;
 }
 
 Result<void> PageFileWriter::pack() {
   const auto threads = static_cast<std::size_t>(std::max(compression_.threads, 1));
   while (packing_.size() >= threads) STASIS_TRY(write_one());
-  packing_.push_back(
-      std::async(std::launch::async, &PageFileWriter::pack_block, std::move(pending_), compression_.level));
+  packing_.push_back(std::async(std::launch::async, &PageFileWriter::pack_block, this, std::move(pending_), packed_++));
   pending_.clear();
   return {};
 }
@@ -98,11 +100,11 @@ Result<void> PageFileWriter::write_one() {
   return {};
 }
 
-Result<PageBlocks> PageFileWriter::finish() {
+Result<PageFile> PageFileWriter::finish() {
   if (!pending_.empty()) STASIS_TRY(pack());
   while (!packing_.empty()) STASIS_TRY(write_one());
   if (out_) STASIS_TRY(out_->sync());
-  return std::move(blocks_);
+  return PageFile{sealer_.seal(), std::move(blocks_)};
 }
 
 Result<void> read_blocks(const StoredBlocks& wanted, int threads, const BlockTaker& take) {
@@ -114,7 +116,7 @@ Result<void> read_blocks(const StoredBlocks& wanted, int threads, const BlockTak
     const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context(ZSTD_createDCtx());
     for (std::size_t at = next++; at < wanted.size(); at = next++) {
       const StoredBlock& one = wanted[at];
-      auto done = check_block(*one.file, one.block, stored, pages, context.get());
+      auto done = check_block(one, stored, pages, context.get());
       if (!done) done.error() = std::move(done.error()).context(name_of(one));
       if (done) done = take(at, pages.data());
       if (done) continue;

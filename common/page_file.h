@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// page_file.h - pages of memory in a file of the store: written in compressed blocks by several threads, and read back,
-// verified, by as many.
+// page_file.h - pages of memory in a file of the store: written in compressed and sealed blocks by several threads, and
+// read back, verified, by as many.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,12 @@ class PageFileWriter {
  public:
   using Create = std::function<Result<std::unique_ptr<OutputFile>>()>;
   // The file is made when there is something to write into it.
-  PageFileWriter(Create create, Compression compression);
+  PageFileWriter(Create create, Compression compression, PageSealer sealer);
 
   // Appends a page of kPageSize bytes.
   Result<void> add(const char* page);
-  // All blocks, when all is durable; nothing can be added any more.
-  Result<PageBlocks> finish();
+  // What was written, when all is durable; nothing can be added any more.
+  Result<PageFile> finish();
 
  private:
   struct Packed {
@@ -36,13 +36,15 @@ class PageFileWriter {
   };
   Result<void> pack();
   Result<void> write_one();
-  static Packed pack_block(std::string pages, int level);
+  Packed pack_block(std::string pages, std::uint32_t number) const;
 
   Create create_;
   std::unique_ptr<OutputFile> out_;
   Compression compression_;
+  PageSealer sealer_;
   std::string pending_;
   std::deque<std::future<Packed>> packing_;
+  std::uint32_t packed_ = 0;
   PageBlocks blocks_;
   std::uint64_t offset_ = 0;
 };
@@ -50,6 +52,7 @@ class PageFileWriter {
 // A block, and where it is.
 struct StoredBlock {
   const InputFile* file = nullptr;
+  const PageSealer* sealer = nullptr;
   std::uint32_t generation = 0;  // whose page file that is
   std::uint32_t number = 0;
   PageBlock block;

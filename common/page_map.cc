@@ -2,15 +2,17 @@
 #include "common/page_map.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
+#include <tuple>
 
 #include "common/sha256.h"
 
 namespace stasis {
 namespace {
 
-constexpr std::string_view kMagic = "stasis-memory 1\n";
+constexpr std::string_view kMagic = "stasis-memory 2\n";
 constexpr std::string_view kMagicOfAnyFormat = "stasis-memory ";
 
 // Little-endian, as every machine is that we run on; fixed sizes.
@@ -21,6 +23,10 @@ class Writer {
     text_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
   void bytes(std::string_view bytes) { text_ += bytes; }
+  template <std::size_t size>
+  void bytes(const std::array<std::uint8_t, size>& bytes) {
+    text_.append(reinterpret_cast<const char*>(bytes.data()), size);
+  }
   ScratchString take() { return std::move(text_); }
 
  private:
@@ -50,6 +56,12 @@ class Reader {
     rest_.remove_prefix(size);
     return piece;
   }
+  template <std::size_t size>
+  bool bytes_into(std::array<std::uint8_t, size>& to) {
+    const auto piece = bytes(size);
+    if (ok_) std::memcpy(to.data(), piece.data(), size);
+    return ok_;
+  }
   // Of things of that size there can be so many still.
   bool has_room_for(std::uint64_t count, std::size_t size) {
     ok_ = ok_ && count <= rest_.size() / size;
@@ -63,7 +75,8 @@ class Reader {
   bool ok_ = true;
 };
 
-constexpr std::size_t kBlockBytes = 8 + 4 + 4 + 1 + 32;
+constexpr std::size_t kBlockBytes = 8 + 4 + 4 + 1 + std::tuple_size_v<BlockCode>;
+constexpr std::size_t kMostKeyId = 64;
 constexpr std::size_t kRunBytes = 4 + 4 + 4;
 
 Failure damaged(const char* what) { return fail(ErrorKind::corrupt, std::string("memory map: ") + what); }
@@ -71,6 +84,15 @@ Failure damaged(const char* what) { return fail(ErrorKind::corrupt, std::string(
 bool is_image_name(std::string_view name) {
   return name.starts_with("pages-") && name.size() < 64 && name.find('/') == std::string_view::npos &&
          name.find('\0') == std::string_view::npos;
+}
+
+Result<PageSeal> read_seal(Reader& in) {
+  PageSeal seal;
+  const auto length = in.number<std::uint32_t>();
+  if (length > kMostKeyId) return damaged("a key's name is none");
+  seal.key_id = in.bytes(length);
+  if (!in.bytes_into(seal.salt)) return damaged("is cut off");
+  return seal;
 }
 
 Result<PageBlocks> read_blocks(Reader& in) {
@@ -83,9 +105,7 @@ Result<PageBlocks> read_blocks(Reader& in) {
     block.stored = in.number<std::uint32_t>();
     block.pages = in.number<std::uint32_t>();
     const auto encoding = in.number<std::uint8_t>();
-    const auto digest = in.bytes(block.sha256.size());
-    if (!in.ok()) return damaged("is cut off");
-    std::copy(digest.begin(), digest.end(), reinterpret_cast<char*>(block.sha256.data()));
+    if (!in.bytes_into(block.code)) return damaged("is cut off");
     block.encoding = encoding == 0 ? Encoding::plain : Encoding::zstd;
     const bool is_last = &block == &blocks.back();
     const std::uint64_t size = std::uint64_t{block.pages} * kPageSize;
@@ -99,13 +119,13 @@ Result<PageBlocks> read_blocks(Reader& in) {
   return blocks;
 }
 
-std::uint64_t pages_in(const PageBlocks& blocks) {
-  return blocks.empty() ? 0 : (blocks.size() - 1) * std::uint64_t{kBlockPages} + blocks.back().pages;
-}
-
 }  // namespace
 
 std::string page_file_name(std::uint32_t generation) { return "shared-pages-" + std::to_string(generation); }
+
+std::uint64_t PageFile::pages() const {
+  return blocks.empty() ? 0 : (blocks.size() - 1) * std::uint64_t{kBlockPages} + blocks.back().pages;
+}
 
 void PageImage::add(const PageRun& run) {
   if (!runs.empty()) {
@@ -152,9 +172,9 @@ std::uint64_t PageImage::pages() const {
 std::map<std::uint32_t, PageFileUse> PageMap::use() const {
   std::map<std::uint32_t, PageFileUse> use;
   std::map<std::uint32_t, ScratchVector<bool>> seen;
-  for (const auto& [generation, blocks] : files) {
-    use[generation].pages = static_cast<std::uint32_t>(pages_in(blocks));
-    seen[generation].resize(pages_in(blocks));
+  for (const auto& [generation, file] : files) {
+    use[generation].pages = static_cast<std::uint32_t>(file.pages());
+    seen[generation].resize(file.pages());
   }
   for (const auto& image : images) {
     for (const auto& run : image.runs) {
@@ -173,15 +193,18 @@ ScratchString write_page_map(const PageMap& map) {
   Writer out;
   out.bytes(kMagic);
   out.number(static_cast<std::uint32_t>(map.files.size()));
-  for (const auto& [generation, blocks] : map.files) {
+  for (const auto& [generation, file] : map.files) {
     out.number(generation);
-    out.number(static_cast<std::uint32_t>(blocks.size()));
-    for (const auto& block : blocks) {
+    out.number(static_cast<std::uint32_t>(file.seal.key_id.size()));
+    out.bytes(file.seal.key_id);
+    out.bytes(file.seal.salt);
+    out.number(static_cast<std::uint32_t>(file.blocks.size()));
+    for (const auto& block : file.blocks) {
       out.number(block.offset);
       out.number(block.stored);
       out.number(block.pages);
       out.number(static_cast<std::uint8_t>(block.encoding == Encoding::zstd ? 1 : 0));
-      out.bytes({reinterpret_cast<const char*>(block.sha256.data()), block.sha256.size()});
+      out.bytes(block.code);
     }
   }
   out.number(static_cast<std::uint32_t>(map.images.size()));
@@ -201,7 +224,7 @@ ScratchString write_page_map(const PageMap& map) {
 Result<PageMap> read_page_map(std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) {
     if (!bytes.starts_with(kMagicOfAnyFormat)) return damaged("is none");
-    return fail(ErrorKind::unsupported, "memory map of another format than 1, the one this program knows");
+    return fail(ErrorKind::unsupported, "memory map of another format than 2, the one this program knows");
   }
   Reader in(bytes.substr(kMagic.size()));
   PageMap map;
@@ -210,7 +233,9 @@ Result<PageMap> read_page_map(std::string_view bytes) {
     const auto generation = in.number<std::uint32_t>();
     if (generation <= last) return damaged("page files are out of order");
     last = generation;
-    STASIS_LET(map.files[generation], read_blocks(in));
+    PageFile& file = map.files[generation];
+    STASIS_LET(file.seal, read_seal(in));
+    STASIS_LET(file.blocks, read_blocks(in));
   }
   for (auto images = in.number<std::uint32_t>(); images > 0 && in.ok(); --images) {
     PageImage image;
@@ -225,7 +250,7 @@ Result<PageMap> read_page_map(std::string_view bytes) {
       const auto file = map.files.find(run.generation);
       const bool zeros = run.generation == 0 && run.first == 0;
       if (run.count == 0 ||
-          (!zeros && (file == map.files.end() || std::uint64_t{run.first} + run.count > pages_in(file->second)))) {
+          (!zeros && (file == map.files.end() || std::uint64_t{run.first} + run.count > file->second.pages()))) {
         return damaged("a run leads to no page");
       }
       image.runs.push_back(run);
@@ -239,14 +264,14 @@ Result<PageMap> read_page_map(std::string_view bytes) {
   return map;
 }
 
-EncodedStream describe_page_file(const PageBlocks& blocks) {
+EncodedStream describe_page_file(const PageFile& file) {
   EncodedStream stream;
   stream.encoding = Encoding::blocks;
-  stream.size = pages_in(blocks) * kPageSize;
+  stream.size = file.pages() * kPageSize;
   Sha256 digest;
-  for (const auto& block : blocks) {
+  for (const auto& block : file.blocks) {
     stream.stored += block.stored;
-    digest.update(block.sha256.data(), block.sha256.size());
+    digest.update(block.code.data(), block.code.size());
   }
   stream.sha256 = digest.hex();
   return stream;

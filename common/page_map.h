@@ -2,11 +2,10 @@
 // page_map.h - the stream "memory" of a generation: which pages the images of the job's memory are made of, and where
 // each is. docs/formats/pages.md tells the format.
 //
-// A page file holds pages in blocks of kBlockPages, each hashed and compressed by itself; page P of the file is in
+// A page file holds pages in blocks of kBlockPages, each compressed and sealed by itself; page P of the file is in
 // block P / kBlockPages. Only the last block of a file may have fewer.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "common/page_index.h"
+#include "common/page_seal.h"
 #include "common/result.h"
 #include "common/scratch_memory.h"
 #include "common/stream_codec.h"
@@ -30,12 +30,20 @@ struct PageBlock {
   std::uint32_t stored = 0;  // bytes there
   std::uint32_t pages = 0;
   Encoding encoding = Encoding::plain;
-  std::array<std::uint8_t, 32> sha256{};  // of the pages
+  BlockCode code{};  // of what is stored
 
   friend bool operator==(const PageBlock&, const PageBlock&) = default;
 };
 
 using PageBlocks = ScratchVector<PageBlock>;
+
+struct PageFile {
+  PageSeal seal;
+  PageBlocks blocks;
+
+  std::uint64_t pages() const;
+  friend bool operator==(const PageFile&, const PageFile&) = default;
+};
 
 // Pages one behind the other, in the image and in the page file. generation 0: pages of zeros.
 struct PageRun {
@@ -63,7 +71,7 @@ struct PageImage {
 };
 
 struct PageMap {
-  std::map<std::uint32_t, PageBlocks> files;  // by generation
+  std::map<std::uint32_t, PageFile> files;  // by generation
   std::vector<PageImage> images;
 
   // How many pages of each file the images use, none counted twice.
@@ -76,7 +84,7 @@ ScratchString write_page_map(const PageMap& map);
 // pages that are there, and image names are names.
 Result<PageMap> read_page_map(std::string_view bytes);
 
-// What stands in a manifest for a whole page file: the digest of its blocks' digests.
-EncodedStream describe_page_file(const PageBlocks& blocks);
+// What stands in a manifest for a whole page file: the digest of its blocks' codes.
+EncodedStream describe_page_file(const PageFile& file);
 
 }  // namespace stasis

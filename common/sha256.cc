@@ -52,19 +52,18 @@ std::string sha256_hex(std::string_view text) {
   return hash.hex();
 }
 
-std::array<std::uint8_t, 32> sha256_bytes(const void* data, std::size_t size) {
-  std::array<std::uint8_t, 32> digest{};
-  unsigned length = digest.size();
-  check(EVP_Digest(data, size, digest.data(), &length, EVP_sha256(), nullptr) == 1);
-  return digest;
+std::array<std::uint8_t, 32> hmac(std::string_view key, std::string_view text) {
+  std::array<std::uint8_t, 32> code{};
+  unsigned size = 0;
+  check(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+             reinterpret_cast<const unsigned char*>(text.data()), text.size(), code.data(), &size) != nullptr &&
+        size == code.size());
+  return code;
 }
 
 std::string hmac_hex(std::string_view key, std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  check(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-             reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size) != nullptr);
-  return to_hex(digest, size);
+  const auto code = hmac(key, text);
+  return to_hex(code.data(), code.size());
 }
 
 bool same_code(std::string_view a, std::string_view b) {

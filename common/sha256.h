@@ -28,8 +28,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view text);
-std::array<std::uint8_t, 32> sha256_bytes(const void* data, std::size_t size);
 // HMAC-SHA-256.
+std::array<std::uint8_t, 32> hmac(std::string_view key, std::string_view text);
 std::string hmac_hex(std::string_view key, std::string_view text);
 // In time that does not depend on where they differ.
 bool same_code(std::string_view a, std::string_view b);

@@ -374,7 +374,7 @@ Result<Manifest> CheckpointStore::verify(const Generation& generation, const Job
     STASIS_TRY(in_context(stream.name, decode_stream(*file, stream.offset, stream.data, nowhere)));
   }
   STASIS_LET(const PageMap map, read_memory(holders, manifest));
-  STASIS_TRY(verify_page_files(map, page_files_of(holders, manifest), kReadThreads));
+  STASIS_TRY(verify_page_files(map, keys_, page_files_of(holders, manifest), kReadThreads));
   return manifest;
 }
 
@@ -405,7 +405,7 @@ Result<void> CheckpointStore::fetch_memory(const Fetched& fetched, int into, con
     const Manifest& manifest = fetched.manifest;
     STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
     StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
-    return fill_images(fetched.map, page_files_of(holders, manifest), into, kReadThreads, observer, progress);
+    return fill_images(fetched.map, keys_, page_files_of(holders, manifest), into, kReadThreads, observer, progress);
   };
   auto done = fetch();
   if (!done) progress.fail(done.error());

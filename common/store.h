@@ -141,6 +141,7 @@ class CheckpointStore {
   Result<std::chrono::seconds> idle_for(const JobKey& job) const;
 
   std::string job_directory(const JobKey& job) const;
+  const Keys& keys() const { return keys_; }
 
  private:
   friend class Publication;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <tuple>
 
 #include "common/page_file.h"
@@ -30,6 +31,17 @@ struct Group {
   std::uint64_t needed_at = 0;  // of the places in images where it belongs, the one that comes first
 };
 using Groups = ScratchVector<Group>;
+
+using Sealers = std::map<std::uint32_t, PageSealer>;  // by generation
+
+Result<Sealers> sealers_of(const PageMap& map, const Keys& keys) {
+  Sealers sealers;
+  for (const auto& [generation, file] : map.files) {
+    STASIS_LET(auto sealer, in_context(page_file_name(generation), PageSealer::open(keys, file.seal)));
+    sealers.emplace(generation, std::move(sealer));
+  }
+  return sealers;
+}
 
 void add_parts(const PageRun& run, std::uint32_t image, std::uint64_t at, Parts& parts) {
   for (std::uint32_t done = 0; done < run.count;) {
@@ -82,8 +94,9 @@ Result<void> make_images(const PageMap& map, int into) {
   return {};
 }
 
-Result<void> fill_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
+Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFile& open, int into, int threads,
                          const PageObserver& observer, ImageProgress& progress) {
+  STASIS_LET(const auto sealers, sealers_of(map, keys));
   std::vector<UniqueFd> files;
   Parts parts;
   for (const auto& image : map.images) {
@@ -106,7 +119,8 @@ Result<void> fill_images(const PageMap& map, const OpenPageFile& open, int into,
   for (const auto& group : groups) {
     const Part& part = parts[group.begin];
     STASIS_LET(const InputFile* const file, open(part.generation));
-    wanted.push_back({file, part.generation, part.block, map.files.at(part.generation)[part.block]});
+    wanted.push_back({file, &sealers.at(part.generation), part.generation, part.block,
+                      map.files.at(part.generation).blocks[part.block]});
   }
   return read_blocks(wanted, threads, [&](std::size_t index, const char* pages) -> Result<void> {
     for (std::size_t i = groups[index].begin; i < groups[index].end; ++i) {
@@ -119,11 +133,14 @@ Result<void> fill_images(const PageMap& map, const OpenPageFile& open, int into,
   });
 }
 
-Result<void> verify_page_files(const PageMap& map, const OpenPageFile& open, int threads) {
+Result<void> verify_page_files(const PageMap& map, const Keys& keys, const OpenPageFile& open, int threads) {
+  STASIS_LET(const auto sealers, sealers_of(map, keys));
   StoredBlocks all;
-  for (const auto& [generation, blocks] : map.files) {
+  for (const auto& [generation, described] : map.files) {
     STASIS_LET(const InputFile* const file, open(generation));
-    for (std::uint32_t i = 0; i < blocks.size(); ++i) all.push_back({file, generation, i, blocks[i]});
+    const PageSealer* const sealer = &sealers.at(generation);
+    std::uint32_t number = 0;
+    for (const auto& block : described.blocks) all.push_back({file, sealer, generation, number++, block});
   }
   return read_blocks(all, threads, [](std::size_t, const char*) -> Result<void> { return {}; });
 }

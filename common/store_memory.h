@@ -7,6 +7,7 @@
 
 #include "common/file_system.h"
 #include "common/image_progress.h"
+#include "common/keys.h"
 #include "common/page_map.h"
 
 namespace stasis {
@@ -19,9 +20,10 @@ using PageObserver = std::function<void(PagePlace first, const char* pages, std:
 // Makes each image of `map` in the directory `into`, empty.
 Result<void> make_images(const PageMap& map, int into);
 // Fills them, all from their beginnings on, reading every block that is needed once. corrupt: one is damaged.
-Result<void> fill_images(const PageMap& map, const OpenPageFile& open, int into, int threads,
+// unsupported: a key is missing.
+Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFile& open, int into, int threads,
                          const PageObserver& observer, ImageProgress& progress);
 // Reads and verifies every block of every file.
-Result<void> verify_page_files(const PageMap& map, const OpenPageFile& open, int threads);
+Result<void> verify_page_files(const PageMap& map, const Keys& keys, const OpenPageFile& open, int threads);
 
 }  // namespace stasis

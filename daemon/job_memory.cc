@@ -38,6 +38,13 @@ std::vector<std::pair<std::uint64_t, std::uint64_t>> common_part(const MemoryRan
   return parts;
 }
 
+// Keys are given up one day, long after they were replaced. So what is to be used still is sealed anew.
+void forget_files_of_older_keys(PageIndex& index, const PageMap& map, const Keys& keys) {
+  for (const auto& [generation, file] : map.files) {
+    if (file.seal.key_id != keys.newest()) index.forget(generation);
+  }
+}
+
 // Page files that hold more of the past than of the present are not referred to any more: what is needed of them is
 // stored again.
 void forget_poor_files(PageIndex& index) {
@@ -73,26 +80,27 @@ Result<std::unique_ptr<JobMemory>> JobMemory::open(const Run& run, const Config&
     }
   }
   STASIS_LET(PageIndex index, PageIndex::open(page_index_path(config, run), identity, memory / kPageSize));
+  forget_files_of_older_keys(index, map, store.keys());
   forget_poor_files(index);
+  STASIS_LET(PageSealer sealer, PageSealer::make(store.keys()));
   std::unique_ptr<JobMemory> job(new JobMemory(std::move(index), std::move(map), previous, images));
   job->known_directory_ = local_directory(config, run.facts) + "/known";
   job->memory_ = memory;
   job->tracks_ = config.policy_for(run.facts.partition).track_memory && kernel_tracks_memory();
   const Compression compression{config.policy_for(run.facts.partition).compression, kThreads};
   const auto create = [&publication, number] { return publication.create(page_file_name(number)); };
-  job->capture_ = std::make_unique<PageCapture>(job->index_, number, create, compression);
+  job->capture_ = std::make_unique<PageCapture>(job->index_, number, create, compression, std::move(sealer));
   return job;
 }
 
 // More than a quarter at the last checkpoint, or this is the first.
 bool JobMemory::much_is_new() const {
   if (previous_manifest_ == nullptr) return true;
-  std::uint64_t all = 0, new_pages = 0;
+  std::uint64_t all = 0;
   for (const auto& image : previous_.images) all += image.pages();
   const auto newest = previous_.files.find(previous_manifest_->number);
   if (newest == previous_.files.end()) return false;
-  for (const auto& block : newest->second) new_pages += block.pages;
-  return new_pages > all / 4;
+  return newest->second.pages() > all / 4;
 }
 
 void JobMemory::prepare(const std::vector<CapsuleProcess>& tree, bool go_on) {
@@ -220,10 +228,10 @@ Result<void> JobMemory::finish(Manifest& manifest) {
   const ScratchString text = write_page_map(map);
   STASIS_LET(const UniqueFd file, new_images_file(images_, kMemoryStream));
   STASIS_TRY(write_fully(file.get(), text.data(), text.size(), "write the memory map"));
-  for (const auto& [generation, blocks] : map.files) {
+  for (const auto& [generation, pages] : map.files) {
     const std::string name = page_file_name(generation);
     if (generation == manifest.number) {
-      manifest.streams.push_back({name, describe_page_file(blocks), name, 0, generation});
+      manifest.streams.push_back({name, describe_page_file(pages), name, 0, generation});
     } else if (const auto* stream = previous_manifest_ == nullptr ? nullptr : previous_manifest_->stream(name)) {
       manifest.streams.push_back(*stream);
     } else {

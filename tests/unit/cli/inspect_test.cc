@@ -28,7 +28,7 @@ PageMap page_map() {
   PageBlock block;
   block.stored = 8192;
   block.pages = 2;
-  map.files[1] = {block};
+  map.files[1] = {{"k1", {}}, {block}};
   map.images.push_back({"pages-1.img", {{1, 0, 2}, {0, 0, 5}}});
   return map;
 }
@@ -49,6 +49,7 @@ TEST(Inspect, AManifestHasAllItsFields) {
 TEST(Inspect, AMemoryMapHasAllItsFields) {
   const auto json = decode_file(write_page_map(page_map()), nullptr);
   ASSERT_TRUE(json) << json.error().message;
+  EXPECT_EQ((*json)["memory"]["files"][0]["key"], "k1");
   EXPECT_EQ((*json)["memory"]["files"][0]["blocks"][0]["pages"], 2);
   EXPECT_EQ((*json)["memory"]["images"][0]["runs"][1]["count"], 5);
 }

@@ -56,7 +56,9 @@ class PageCaptureTest : public ::testing::Test {
     STASIS_LET(PageIndex index,
                PageIndex::open(index_directory_.path() + "/pages", previous_ ? identity_of(*previous_) : "", 600));
     STASIS_LET(Publication publication, store_.begin(m));
-    PageCapture capture(index, number, [&] { return publication.create(page_file_name(number)); }, {1, 3});
+    STASIS_LET(PageSealer sealer, PageSealer::make(store_.keys()));
+    PageCapture capture(
+        index, number, [&] { return publication.create(page_file_name(number)); }, {1, 3}, std::move(sealer));
     const TempDirectory dumped;
     for (const auto& one : learned_) STASIS_TRY(capture.learn(one.data(), 1, [](PagePlace) {}));
     if (holds_back_) {
@@ -73,9 +75,9 @@ class PageCaptureTest : public ::testing::Test {
     new_ = capture.new_pages();
     STASIS_LET(const PageMap made, capture.finish(map));
     local.write("memory", std::string(std::string_view(write_page_map(made))));
-    for (const auto& [generation, blocks] : made.files) {
+    for (const auto& [generation, file] : made.files) {
       const std::string name = page_file_name(generation);
-      m.streams.push_back(generation == number ? ManifestStream{name, describe_page_file(blocks), name, 0, number}
+      m.streams.push_back(generation == number ? ManifestStream{name, describe_page_file(file), name, 0, number}
                                                : *previous_->stream(name));
     }
     STASIS_LET(const Generation generation, publication.publish(local.fd(), m));
@@ -209,6 +211,33 @@ TEST_F(PageCaptureTest, DamageToASharedPageIsFound) {
   const auto fetched = fetch(2);
   ASSERT_FALSE(fetched);
   EXPECT_EQ(fetched.error().kind, ErrorKind::corrupt);
+}
+
+TEST_F(PageCaptureTest, ABlockInThePlaceOfAnotherIsFound) {
+  // All alike in size, and none compressed.
+  for (int i = 600; i < 768; ++i) memory_.push_back(page(i));
+  ASSERT_TRUE(checkpoint(1));
+  constexpr std::size_t kBlock = kBlockPages * kPageSize;
+  for (const auto& path : disk_->all_files()) {
+    if (!path.ends_with("shared-pages-1")) continue;
+    std::string& bytes = disk_->contents(path);
+    ASSERT_EQ(bytes.size(), 3 * kBlock);
+    bytes = bytes.substr(kBlock, kBlock) + bytes.substr(0, kBlock) + bytes.substr(2 * kBlock);
+  }
+  const auto fetched = fetch(1);
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().kind, ErrorKind::corrupt);
+}
+
+TEST_F(PageCaptureTest, WhatIsSealedWithAKeyThatIsGoneIsRefusedByItsName) {
+  ASSERT_TRUE(checkpoint(1));
+  ASSERT_TRUE(previous_);
+  const auto map = store_.memory_map(*previous_);
+  ASSERT_TRUE(map);
+  const auto sealer = PageSealer::open(*Keys::parse("k2 " + std::string(64, 'a') + "\n"), map->files.at(1).seal);
+  ASSERT_FALSE(sealer);
+  EXPECT_EQ(sealer.error().kind, ErrorKind::unsupported);
+  EXPECT_NE(sealer.error().message.find("k1"), std::string::npos);
 }
 
 TEST_F(PageCaptureTest, WhoeverFetchesSeesWhereEachPageIs) {

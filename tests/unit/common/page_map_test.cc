@@ -8,8 +8,9 @@ namespace {
 
 PageMap example() {
   PageMap map;
-  map.files[3] = {{0, 5000, kBlockPages, Encoding::zstd, {1}}, {5000, 2 * kPageSize, 2, Encoding::plain, {2}}};
-  map.files[8] = {{0, 4096, 1, Encoding::plain, {3}}};
+  map.files[3] = {{"k1", {7}},
+                  {{0, 5000, kBlockPages, Encoding::zstd, {1}}, {5000, 2 * kPageSize, 2, Encoding::plain, {2}}}};
+  map.files[8] = {{"k2", {8}}, {{0, 4096, 1, Encoding::plain, {3}}}};
   map.images = {{"pages-1.img", {{3, 0, 100}, {0, 0, 7}, {8, 0, 1}, {3, 257, 1}}}, {"pages-2.img", {}}};
   return map;
 }
@@ -30,7 +31,7 @@ TEST(PageMap, CutAtAnyLengthOrLongerItIsRefused) {
 }
 
 TEST(PageMap, AnotherFormatIsRefusedByName) {
-  const auto read = read_page_map("stasis-memory 2\n");
+  const auto read = read_page_map("stasis-memory 1\n");
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().kind, ErrorKind::unsupported);
   EXPECT_EQ(read_page_map("whatever").error().kind, ErrorKind::corrupt);
@@ -54,7 +55,7 @@ TEST(PageMap, RunsLeadToPagesThatAreThere) {
 TEST(PageMap, BlocksAreWhatTheyCanBe) {
   const auto refused = [](const std::function<void(PageBlock&)>& change) {
     PageMap map = example();
-    change(map.files[3][0]);
+    change(map.files[3].blocks[0]);
     return !read_page_map(write_page_map(map));
   };
   EXPECT_TRUE(refused([](PageBlock& block) { block.pages = 0; }));

@@ -56,7 +56,7 @@ TEST_F(ScratchMemoryTest, WithNoDirectoryThereItIsMemory) {
 TEST_F(ScratchMemoryTest, AMapOfALargeJobTakesNoMemoryFromIt) {
   const std::uint64_t before = own_kib();
   PageMap map;
-  auto& blocks = map.files[1];
+  auto& blocks = map.files[1].blocks;
   for (std::uint32_t i = 0; i < kMany / kBlockPages; ++i)
     blocks.push_back({std::uint64_t{i} * 9, 9, kBlockPages, Encoding::zstd, {}});
   PageImage image{"pages-1.img", {}};

@@ -90,7 +90,8 @@ class JobMemoryTest : public ::testing::Test {
   TempDirectory scratch_, local_, images_;
   UniqueFd opened_{::open(images_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   Config config_ = config(local_.path());
-  CheckpointStore store_{scratch_.path(), *Keys::parse("k1 " + std::string(64, 'a') + "\n")};
+  const std::string key_ = "k1 " + std::string(64, 'a') + "\n";
+  CheckpointStore store_{scratch_.path(), *Keys::parse(key_)};
   stasis::Run run_;
   Manifest manifest_;
   // Of its pages the last two can be executed.
@@ -134,6 +135,21 @@ TEST_F(JobMemoryTest, TheRunningJobIsReadOnlyWhereMuchWasNewTheLastTime) {
   std::memset(child_.page(1), 'z', kPageSize);
   const Manifest fourth = checkpoint(&third);
   EXPECT_TRUE(learns(&fourth)) << "a third of it was new";
+}
+
+// So the old key can be given up once no checkpoint is signed with it.
+TEST_F(JobMemoryTest, WhatIsSealedWithAnOlderKeyIsStoredAgain) {
+  const Manifest first = checkpoint(nullptr);
+  store_ = CheckpointStore(scratch_.path(), *Keys::parse(key_ + "k2 " + std::string(64, 'b') + "\n"));
+  const Manifest second = checkpoint(&first);
+  const auto map = store_.memory_map(second);
+  ASSERT_TRUE(map) << map.error().message;
+  ASSERT_EQ(map->files.size(), 1U);
+  EXPECT_EQ(map->files.at(2).seal.key_id, "k2");
+  const Manifest third = checkpoint(&second);
+  const auto same = store_.memory_map(third);
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->files.count(2), 1U) << "with the same key it is not";
 }
 
 TEST_F(JobMemoryTest, MoreOrFewerPagesThanSaidAreRefused) {

@@ -34,7 +34,8 @@ class LeftOutTest : public ::testing::Test {
     publication_.emplace(std::move(*store_.begin(manifest_)));
     index_.emplace(std::move(*PageIndex::open(local_.path() + "/pages", "", 100)));
     capture_.emplace(
-        *index_, 1, [this] { return publication_->create(page_file_name(1)); }, Compression{0, 1});
+        *index_, 1, [this] { return publication_->create(page_file_name(1)); }, Compression{0, 1},
+        *PageSealer::make(store_.keys()));
   }
 
   // That many pages from the first on are known, each with its own contents, in the frames of now.
