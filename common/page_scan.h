@@ -13,11 +13,15 @@
 namespace stasis {
 
 enum class Pages {
-  all,      // in memory or swapped out, not of a file, not of nothing but zeros
+  all,      // in memory or swapped out, not of a file
   written,  // of those
 };
-// Adds those between the two addresses. Fails on a kernel older than 6.7.
+// Adds those between the two addresses; not pages of nothing but zeros, where the kernel tells (Linux 6.7 or later).
 Result<void> scan_pages(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which, MemoryRanges& ranges);
+// The same on an older one, which knows no better way than page by page. Of more than 256 GiB between the two, of which
+// hardly any can be in memory, nothing is told.
+Result<void> scan_pages_one_by_one(int pagemap, std::uint64_t begin, std::uint64_t end, Pages which,
+                                   MemoryRanges& ranges);
 
 // 0: it is in none, or nobody may know. Two zeros are not the same.
 using Frame = std::uint64_t;

@@ -91,8 +91,7 @@ Result<MemoryRanges> tracked_pages(const ProcessMemory& memory, Pages which) {
   STASIS_LET(const auto mappings, memory.mappings());
   MemoryRanges ranges;
   for (const auto& mapping : mappings) {
-    // Where the kernel's time is read has no contents.
-    if (!mapping.is_private() || mapping.name.starts_with("[vvar") || mapping.name == "[vsyscall]") continue;
+    if (!mapping.may_have_pages()) continue;
     STASIS_TRY(scan_pages(pagemap.get(), mapping.begin, mapping.end, which, ranges));
   }
   return ranges;

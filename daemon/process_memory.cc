@@ -12,20 +12,15 @@
 #include <string_view>
 #include <utility>
 
+#include "common/page_scan.h"
 #include "common/proc.h"
 #include "common/read_file.h"
 
 namespace stasis {
 namespace {
 
-// Of an entry in /proc/PID/pagemap, as Documentation/admin-guide/mm/pagemap.rst tells.
-constexpr std::uint64_t kPresent = 1ULL << 63, kSwapped = 1ULL << 62, kOfFile = 1ULL << 61;
-constexpr std::size_t kEntriesAtOnce = 8192;
-
 // Tens of thousands of mappings, which is the kernel's limit unless somebody has raised it.
 constexpr std::size_t kMapsLimit = 64 << 20;
-// Whoever reserves more has hardly any of it in memory, and finding that takes long.
-constexpr std::uint64_t kLargestMapping = 256ULL << 30;
 
 UniqueFd open_below(const UniqueFd& process, const char* name) {
   return UniqueFd(::openat(process.get(), name, O_RDONLY | O_CLOEXEC));
@@ -53,25 +48,6 @@ std::optional<Mapping> parse_mapping(std::string_view line) {
   rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ')));
   mapping.name = rest;
   return mapping;
-}
-
-Result<void> add_pages(int pagemap, std::uint64_t begin, std::uint64_t end, MemoryRanges& ranges) {
-  std::vector<std::uint64_t> entries(kEntriesAtOnce);
-  for (std::uint64_t page = begin; page < end;) {
-    const auto count = std::min<std::uint64_t>(end - page, entries.size());
-    const ssize_t got =
-        ::pread(pagemap, entries.data(), count * sizeof entries[0], static_cast<off_t>(page * sizeof entries[0]));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(errno_error("read a pagemap", errno));
-    if (got == 0) break;
-    const std::uint64_t there = static_cast<std::uint64_t>(got) / sizeof entries[0];
-    for (std::uint64_t i = 0; i < there; ++i) {
-      if ((entries[i] & (kPresent | kSwapped)) == 0 || (entries[i] & kOfFile) != 0) continue;
-      append(ranges, {(page + i) * kPageSize, 1});
-    }
-    page += there;
-  }
-  return {};
 }
 
 }  // namespace
@@ -112,9 +88,8 @@ Result<MemoryRanges> ProcessMemory::own_pages() const {
   STASIS_LET(const auto all, mappings());
   MemoryRanges ranges;
   for (const auto& mapping : all) {
-    if (!mapping.is_private() || mapping.rights.starts_with("---")) continue;
-    if (mapping.end - mapping.begin > kLargestMapping) continue;
-    STASIS_TRY(add_pages(pagemap.get(), mapping.begin / kPageSize, mapping.end / kPageSize, ranges));
+    if (!mapping.may_have_pages()) continue;
+    STASIS_TRY(scan_pages(pagemap.get(), mapping.begin, mapping.end, Pages::all, ranges));
   }
   return ranges;
 }

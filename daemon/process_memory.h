@@ -20,6 +20,11 @@ struct Mapping {
 
   // Only the process itself sees changes of it.
   bool is_private() const { return rights.ends_with('p'); }
+  // Where pages of its own are to be looked for. Where the kernel's time is read has no contents; and where nobody may
+  // look hardly ever has.
+  bool may_have_pages() const {
+    return is_private() && !rights.starts_with("---") && !name.starts_with("[vvar") && name != "[vsyscall]";
+  }
 };
 
 // Whatever becomes of the process, it is its memory that is read, and not that of one with the same pid later.

@@ -6,6 +6,8 @@
 
 # The release of all of a test bed.
 debian_suite=${STASIS_BED_SUITE:-trixie}
+# The release whose kernel virtual machines run, if it is another one.
+kernel_suite=${STASIS_BED_KERNEL:-}
 
 # debian_root DIR MIRROR VARIANT PACKAGE...: a Debian with these packages. VARIANT is mmdebstrap's: minbase for a root
 # to live in, extract for files alone.

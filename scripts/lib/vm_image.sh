@@ -14,7 +14,7 @@
 vm_cache=$cache_root/vm
 
 vm_image_key() {
-  { printf "%s\n" "$debian_suite" && cat -- "$top"/scripts/lib/vm_{image_build,guest,debian}.sh; } | sha256sum | cut -c1-12
+  { printf "%s\n" "$debian_suite$kernel_suite" && cat -- "$top"/scripts/lib/vm_{image_build,guest,debian}.sh; } | sha256sum | cut -c1-12
 }
 vm_image_dir() { printf '%s/image-%s\n' "$vm_cache" "$(vm_image_key)"; }
 

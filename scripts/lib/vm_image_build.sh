@@ -14,13 +14,16 @@ root=$dir/root
 
 # The kernel out of a bzImage: its header says where the compressed one lies.
 unpack_kernel() {
-  python3 - "$1" <<'PY' | zstd -dq >"$2"
-import struct, sys
+  python3 - "$1" >"$2" <<'PY'
+import lzma, struct, subprocess, sys
 image = open(sys.argv[1], "rb").read()
 setup = (image[0x1F1] or 4) + 1
 offset, length = struct.unpack_from("<II", image, 0x248)
 start = setup * 512 + offset
-sys.stdout.buffer.write(image[start : start + length - 4])  # the last 4 bytes are the unpacked size
+packed = image[start : start + length - 4]  # the last 4 bytes are the unpacked size
+is_xz = packed.startswith(b"\xfd7zXZ")
+unpacked = lzma.decompress(packed) if is_xz else subprocess.run(["zstd", "-dq"], input=packed, stdout=-1, check=True).stdout
+sys.stdout.buffer.write(unpacked)
 PY
 }
 
@@ -30,7 +33,11 @@ make_initrd() {
   mkdir -p "$tree"/{bin,modules,dev,proc,disk}
   cp "$root/usr/bin/busybox" "$tree/bin/busybox"
   for module in "${guest_boot_modules[@]}"; do
-    xz -dc "$modules/kernel/$module.ko.xz" >"$tree/modules/$(basename "$module").ko"
+    if [ -f "$modules/kernel/$module.ko" ]; then
+      cp "$modules/kernel/$module.ko" "$tree/modules/"
+    else
+      xz -dc "$modules/kernel/$module.ko.xz" >"$tree/modules/$(basename "$module").ko"
+    fi
   done
   guest_init >"$tree/init"
   chmod 755 "$tree/init"
@@ -38,11 +45,22 @@ make_initrd() {
   rm -rf -- "$tree"
 }
 
+# In the place of the release's own.
+take_other_kernel() {
+  debian_suite=$kernel_suite debian_root "$dir/kernel" "$mirror" extract linux-image-cloud-amd64
+  rm -rf -- "${root:?}"/boot/* "$root"/usr/lib/modules/*
+  cp -a "$dir"/kernel/boot/vmlinuz-* "$root/boot/"
+  cp -a "$dir"/kernel/lib/modules/* "$root/usr/lib/modules/"
+  chroot "$root" depmod "$(basename "$root"/usr/lib/modules/*)"
+  rm -rf --one-file-system -- "$dir/kernel"
+}
+
 mkdir -p -- "$dir"
 debian_root "$dir/qemu" "$mirror" extract qemu-system-x86 qemu-utils &
 qemu=$!
 debian_root "$root" "$mirror" minbase "${guest_packages[@]}"
 wait "$qemu"
+[ -z "$kernel_suite" ] || take_other_kernel
 
 guest_customize "$root"
 awk -F: '$1 == "munge" || $1 == "slurm" { print $1, $3, $4 }' "$root/etc/passwd" >"$dir/uids"
