@@ -135,7 +135,8 @@ def test_two_beds_side_by_side_do_not_meet_and_one_goes_without_a_trace(bed, oth
     assert done.returncode == 0, done.stderr
     job = "scontrol -o show job | grep -q JobState=RUNNING"
     eventually(lambda: other_bed.cluster("exec", "ctl", "--", "sh", "-c", job).returncode == 0, 60, "the job runs")
-    shell = other_bed.start("exec", "n1", "--", "sleep", "1000")
+    shell = other_bed.start("exec", "n1", "--", "sh", "-c", "echo there >&2; exec sleep 1000")
+    assert shell.stderr.readline() == "there\n"
     assert traces(other_bed) != []
     namespaces = set()
     for record in ("bed", "nodes/ctl/node", "nodes/n1/node"):
