@@ -14,8 +14,9 @@ ImageProgress::ImageProgress(const PageMap& map) {
   }
 }
 
-void ImageProgress::add(const std::string& name, std::uint64_t first, std::uint64_t count) {
+Result<void> ImageProgress::add(const std::string& name, std::uint64_t first, std::uint64_t count) {
   const std::lock_guard lock(guard_);
+  if (error_) return stasis::fail(*error_);
   Image& image = images_.at(name);
   for (std::uint64_t at = first; at < first + count;) {
     const std::uint64_t part = at / kBlockPages;
@@ -26,12 +27,15 @@ void ImageProgress::add(const std::string& name, std::uint64_t first, std::uint6
   const std::uint64_t before = image.whole;
   while (image.whole < image.missing.size() && image.missing[image.whole] == 0) ++image.whole;
   if (image.whole != before) changed_.notify_all();
+  return {};
 }
 
-void ImageProgress::fail(const Error& error) {
+bool ImageProgress::fail(const Error& error) {
   const std::lock_guard lock(guard_);
+  if (error_) return false;
   error_ = error;
   changed_.notify_all();
+  return true;
 }
 
 Result<std::uint64_t> ImageProgress::wait_beyond(const std::string& name, std::uint64_t pages) const {

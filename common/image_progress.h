@@ -19,10 +19,10 @@ class ImageProgress {
  public:
   explicit ImageProgress(const PageMap& map);
 
-  // Those pages of the image are there. Each is told of once.
-  void add(const std::string& image, std::uint64_t first, std::uint64_t count);
-  // Nothing more will come.
-  void fail(const Error& error);
+  // Those pages of the image are there. Each is told of once. Fails when nothing more is to come.
+  Result<void> add(const std::string& image, std::uint64_t first, std::uint64_t count);
+  // Nothing more will come, or is wanted. false: that was said before, and why.
+  bool fail(const Error& error);
 
   // Waits until more of the image is there from its beginning on than `pages`, or all of it: so many pages then. Fails
   // when nothing more will come.

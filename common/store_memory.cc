@@ -105,7 +105,7 @@ Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFil
     std::uint64_t at = 0;
     for (const auto& run : image.runs) {
       if (run.generation == 0) {
-        progress.add(image.name, at, run.count);
+        STASIS_TRY(progress.add(image.name, at, run.count));
       } else {
         add_parts(run, static_cast<std::uint32_t>(files.size()), at, parts);
       }
@@ -125,7 +125,7 @@ Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFil
   return read_blocks(wanted, threads, [&](std::size_t index, const char* pages) -> Result<void> {
     for (std::size_t i = groups[index].begin; i < groups[index].end; ++i) {
       STASIS_TRY(write_part(parts[i], files[parts[i].image].get(), pages));
-      progress.add(map.images[parts[i].image].name, parts[i].at, parts[i].count);
+      STASIS_TRY(progress.add(map.images[parts[i].image].name, parts[i].at, parts[i].count));
     }
     const StoredBlock& one = wanted[index];
     if (observer) observer({one.generation, one.number * kBlockPages}, pages, one.block.pages);

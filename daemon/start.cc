@@ -225,12 +225,17 @@ Result<void> Start::fetch_memory() {
 Result<void> Start::hand_over() {
   if (!server_) return {};
   Result<void> served;
-  std::thread server([&] { served = server_->serve(run_.init_pidfd); });
+  bool unwanted = false;
+  std::thread server([&] {
+    served = server_->serve(run_.init_pidfd);
+    // Criu has all of it, or is gone: the next one is not to wait for this.
+    unwanted = progress_->fail({ErrorKind::lost, "nobody reads it any more"});
+  });
   auto fetched = fetch_memory();
   // The run's first checkpoint may be made while criu still reads.
   lock_.reset();
   server.join();
-  return fetched ? served : fetched;
+  return fetched || unwanted ? served : fetched;
 }
 
 }  // namespace

@@ -22,11 +22,11 @@ PageMap map() {
 
 TEST(ImageProgress, CountsFromTheBeginningOn) {
   ImageProgress progress(map());
-  progress.add("pages-1.img", kBlock, kBlock);
-  progress.add("pages-1.img", 0, kBlock - 1);
-  progress.add("pages-1.img", kBlock - 1, 1);
+  EXPECT_TRUE(progress.add("pages-1.img", kBlock, kBlock));
+  EXPECT_TRUE(progress.add("pages-1.img", 0, kBlock - 1));
+  EXPECT_TRUE(progress.add("pages-1.img", kBlock - 1, 1));
   EXPECT_EQ(*progress.wait_beyond("pages-1.img", 0), 2 * kBlock);
-  progress.add("pages-1.img", 2 * kBlock, kBlock + 10);
+  EXPECT_TRUE(progress.add("pages-1.img", 2 * kBlock, kBlock + 10));
   EXPECT_EQ(*progress.wait_beyond("pages-1.img", 2 * kBlock), kPages);
   EXPECT_EQ(*progress.wait_beyond("pages-1.img", kPages), kPages) << "all of it is";
   EXPECT_EQ(*progress.wait_beyond("pages-2.img", 0), 0U) << "it has none";
@@ -43,12 +43,14 @@ TEST(ImageProgress, WhoWaitsIsToldOfMoreAndOfTheEnd) {
       seen = *there;
     }
   });
-  progress.add("pages-1.img", 0, 2 * kBlock);
+  EXPECT_TRUE(progress.add("pages-1.img", 0, 2 * kBlock));
   while (seen == 0) std::this_thread::yield();
-  progress.fail({ErrorKind::corrupt, "a block is damaged"});
+  EXPECT_TRUE(progress.fail({ErrorKind::corrupt, "a block is damaged"}));
   reader.join();
   EXPECT_EQ(seen, 2 * kBlock);
   EXPECT_EQ(progress.wait_beyond("pages-1.img", 0).error().kind, ErrorKind::corrupt);
+  EXPECT_FALSE(progress.fail({ErrorKind::lost, "nobody reads it"})) << "the first reason is the one";
+  EXPECT_EQ(progress.add("pages-1.img", 2 * kBlock, 1).error().kind, ErrorKind::corrupt);
 }
 
 }  // namespace

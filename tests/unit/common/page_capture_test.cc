@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
@@ -269,6 +270,25 @@ TEST_F(PageCaptureTest, WhoeverWaitsForWhatCannotBeFetchedIsTold) {
     ASSERT_FALSE(store_.fetch_memory(*fetched, into.fd(), {}, progress)) << operation;
     EXPECT_FALSE(progress.wait_beyond("pages-1.img", 0)) << operation;
   }
+}
+
+TEST_F(PageCaptureTest, WhatNobodyWaitsForAnyMoreIsNotFetchedToItsEnd) {
+  for (int i = 600; i < 5000; ++i) memory_.push_back(page(i));
+  ASSERT_TRUE(checkpoint(1));
+  const auto all = store_.generations(kJob, "batch");
+  const TempDirectory into;
+  auto fetched = store_.fetch_all_but_memory(all->front(), kJob, "batch", into.fd());
+  ASSERT_TRUE(fetched) << fetched.error().message;
+  ImageProgress progress(fetched->map);
+  std::atomic<std::size_t> blocks{0};
+  const PageObserver observer = [&](PagePlace, const char*, std::size_t) {
+    ++blocks;
+    progress.fail({ErrorKind::lost, "nobody reads it any more"});
+  };
+  const auto done = store_.fetch_memory(*fetched, into.fd(), observer, progress);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::lost);
+  EXPECT_LT(blocks, fetched->map.files.at(1).blocks.size());
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ TEST_F(ImageServerTest, HandsOverWhatIsThere) {
   EXPECT_FALSE(exists("fs-1.img"));
   EXPECT_EQ(read(open("core-1.img")), "core of 1");
   EXPECT_EQ(read(open("core-1.img")), "core of 1") << "as often as it is wanted";
-  progress_.add("pages-1.img", 0, kPages);
+  EXPECT_TRUE(progress_.add("pages-1.img", 0, kPages));
   EXPECT_EQ(read(open("pages-1.img")), memory_);
   EXPECT_TRUE(end());
 }
@@ -107,15 +107,15 @@ TEST_F(ImageServerTest, AnImageThatNobodyReadsHoldsNoOtherUp) {
 
 TEST_F(ImageServerTest, MemoryComesAsItIsFetched) {
   const UniqueFd pages = open("pages-1.img");
-  progress_.add("pages-1.img", 0, kBlock);
+  EXPECT_TRUE(progress_.add("pages-1.img", 0, kBlock));
   EXPECT_EQ(read(pages, kBlock * kPageSize), memory_.substr(0, kBlock * kPageSize));
-  progress_.add("pages-1.img", kBlock, kBlock);
+  EXPECT_TRUE(progress_.add("pages-1.img", kBlock, kBlock));
   EXPECT_EQ(read(pages), memory_.substr(kBlock * kPageSize));
 }
 
 TEST_F(ImageServerTest, WhatCannotBeFetchedEndsTooEarly) {
   const UniqueFd pages = open("pages-1.img");
-  progress_.add("pages-1.img", 0, kBlock);
+  EXPECT_TRUE(progress_.add("pages-1.img", 0, kBlock));
   EXPECT_EQ(read(pages, kBlock * kPageSize).size(), kBlock * kPageSize);
   progress_.fail({ErrorKind::corrupt, "a block is damaged"});
   EXPECT_EQ(read(pages), "");
