@@ -18,8 +18,8 @@ trixie) guest_packages+=(libfmt10 libyaml-cpp0.8) ;;
 *) guest_packages+=(libfmt11 libyaml-cpp0.9) ;;
 esac
 
-# In the order of loading; ext4 and PCI are built in.
-guest_boot_modules=(drivers/block/virtio_blk net/core/failover drivers/net/net_failover drivers/net/virtio_net)
+# What the disk and the network need, if the kernel does not have it built in.
+guest_boot_modules=(virtio_pci virtio_blk ext4 virtio_net)
 
 guest_masked_units=(
   getty.target serial-getty@.service getty@.service
@@ -43,7 +43,7 @@ guest_init() {
 b=/bin/busybox
 $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
-for module in virtio_blk failover net_failover virtio_net; do $b insmod /modules/$module.ko; done
+for module in $($b cat /modules/order); do $b insmod /modules/$module; done
 $b mount -t ext4 -o noatime /dev/vda /disk || exit 1
 $b cp -af /node/files/. /disk/ || exit 1
 $b ip link set lo up

@@ -15,29 +15,38 @@ root=$dir/root
 # The kernel out of a bzImage: its header says where the compressed one lies.
 unpack_kernel() {
   python3 - "$1" >"$2" <<'PY'
-import lzma, struct, subprocess, sys
+import struct, subprocess, sys
 image = open(sys.argv[1], "rb").read()
 setup = (image[0x1F1] or 4) + 1
 offset, length = struct.unpack_from("<II", image, 0x248)
 start = setup * 512 + offset
 packed = image[start : start + length - 4]  # the last 4 bytes are the unpacked size
-is_xz = packed.startswith(b"\xfd7zXZ")
-unpacked = lzma.decompress(packed) if is_xz else subprocess.run(["zstd", "-dq"], input=packed, stdout=-1, check=True).stdout
-sys.stdout.buffer.write(unpacked)
+program = "lz4" if packed.startswith(b"\x02\x21\x4c\x18") else "zstd"  # Debian 12's, and later ones
+sys.stdout.buffer.write(subprocess.run([program, "-dqc"], input=packed, stdout=subprocess.PIPE, check=True).stdout)
 PY
 }
 
+# boot_modules: their paths in the root, each behind those that it needs.
+boot_modules() {
+  local module
+  for module in "${guest_boot_modules[@]}"; do
+    chroot "$root" modprobe --show-depends -S "$(basename "$root"/usr/lib/modules/*)" "$module"
+  done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
 make_initrd() {
-  local tree=$dir/initrd.tree modules module
-  modules=$(echo "$root"/usr/lib/modules/*)
+  local tree=$dir/initrd.tree paths path name
+  paths=$(boot_modules)
   mkdir -p "$tree"/{bin,modules,dev,proc,disk}
   cp "$root/usr/bin/busybox" "$tree/bin/busybox"
-  for module in "${guest_boot_modules[@]}"; do
-    if [ -f "$modules/kernel/$module.ko" ]; then
-      cp "$modules/kernel/$module.ko" "$tree/modules/"
+  for path in $paths; do
+    name=$(basename "${path%.xz}")
+    if [ "$path" = "${path%.xz}" ]; then
+      cp "$root$path" "$tree/modules/$name"
     else
-      xz -dc "$modules/kernel/$module.ko.xz" >"$tree/modules/$(basename "$module").ko"
+      xz -dc "$root$path" >"$tree/modules/$name"
     fi
+    echo "$name" >>"$tree/modules/order"
   done
   guest_init >"$tree/init"
   chmod 755 "$tree/init"
