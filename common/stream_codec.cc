@@ -139,10 +139,21 @@ class Receiver {
   std::uint64_t done_ = 0;
 };
 
+// Most streams are small, and there are many: what is not needed is not made.
+std::size_t buffer_for(std::uint64_t size) { return static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, size)); }
+
 struct Decompressor {
-  ZSTD_DCtx* context = ZSTD_createDCtx();
-  std::vector<char> out = std::vector<char>(kBlock);
+  ZSTD_DCtx* context = nullptr;
+  std::vector<char> out;
   bool ended = false;
+  explicit Decompressor(const EncodedStream& stream) {
+    if (stream.encoding != Encoding::zstd) return;
+    context = ZSTD_createDCtx();
+    // There is always room for a byte, or an empty stream would not come to its end.
+    out.resize(std::max<std::size_t>(buffer_for(stream.size), 1));
+  }
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
   ~Decompressor() { ZSTD_freeDCtx(context); }
 
   Result<void> feed(const char* data, std::size_t size, Receiver& receiver) {
@@ -165,8 +176,8 @@ struct Decompressor {
 
 Result<void> decode_stream(const InputFile& in, std::uint64_t offset, const EncodedStream& stream, const Sink& sink) {
   Receiver receiver(stream, sink);
-  Decompressor decompressor;
-  std::vector<char> block(kBlock);
+  Decompressor decompressor(stream);
+  std::vector<char> block(buffer_for(stream.stored));
   for (std::uint64_t done = 0; done < stream.stored;) {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), stream.stored - done));
     STASIS_LET(const std::size_t got, in.read(offset + done, block.data(), wanted));
