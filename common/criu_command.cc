@@ -7,12 +7,15 @@
 namespace stasis {
 namespace {
 
-std::vector<std::string> common_part(const std::string& criu, const char* action, const char* log) {
+// Of a restore it may say something about each page.
+constexpr char kSaysWhatGoesWrong[] = "-v2", kSaysWhatItDoes[] = "-v3";
+
+std::vector<std::string> common_part(const std::string& criu, const char* action, const char* log, const char* says) {
   const std::string images = "/proc/self/fd/" + std::to_string(kImagesFd);
   return {criu, action,
           // CRIU would read /etc, $HOME/.criu and an environment variable.
           "--no-default-config", "--libdir", kCriuPlugins, "--images-dir", images, "--work-dir", images, "--log-file",
-          log, "-v3",
+          log, says,
           // Files and sockets as programs have them. Established connections within the tree come back; locking the
           // network would need the node's firewall and stop nobody, for the other end is frozen, too.
           "--file-locks", "--tcp-established", "--network-lock", "skip", "--ext-unix-sk", "--link-remap",
@@ -22,7 +25,7 @@ std::vector<std::string> common_part(const std::string& criu, const char* action
 }  // namespace
 
 std::vector<std::string> criu_dump_command(const std::string& criu, const DumpOptions& options) {
-  auto words = common_part(criu, "dump", kDumpLog);
+  auto words = common_part(criu, "dump", kDumpLog, kSaysWhatItDoes);
   words.insert(words.end(), {"--tree", std::to_string(options.root), "--action-script", kHookProgram,
                              // Deleted files that are still open travel in the images; 1 MiB would be the default.
                              "--ghost-limit", "1G",
@@ -41,7 +44,8 @@ std::vector<std::string> criu_dump_command(const std::string& criu, const DumpOp
 }
 
 std::vector<std::string> criu_restore_command(const std::string& criu, const RestoreOptions& options) {
-  auto words = common_part(criu, "restore", kRestoreLog);
+  // What fails while it is streamed is restored once more, from files.
+  auto words = common_part(criu, "restore", kRestoreLog, options.stream ? kSaysWhatGoesWrong : kSaysWhatItDoes);
   words.emplace_back("--restore-detached");
   if (options.stream) words.emplace_back("--stream");
   for (std::size_t fd = 0; fd < options.stdio.size(); ++fd) {

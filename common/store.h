@@ -38,6 +38,10 @@ struct Generation {
 // Streams whose names begin so can be used by later generations, and get a file of their own.
 inline constexpr char kSharedPrefix[] = "shared-";
 
+// How many threads to read memory with where so many of the processors have other things to do: more than are left only
+// get into each other's way, and many more than a disk is fast.
+int threads_for_pages(int busy = 0);
+
 class CheckpointStore;
 
 // A generation being written, under its hidden name. Destroyed unpublished, it removes what there is of it.
@@ -114,8 +118,8 @@ class CheckpointStore {
   Result<Fetched> fetch_all_but_memory(const Generation& generation, const JobKey& job, const std::string& part,
                                        int into) const;
   // And the memory, which `progress` is told of: of its failure, too, so that nobody waits for what does not come.
-  Result<void> fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
-                            ImageProgress& progress) const;
+  Result<void> fetch_memory(const Fetched& fetched, int into, const PageObserver& observer, ImageProgress& progress,
+                            int threads) const;
   // Of a manifest that read() gave. Empty when it was made of none.
   Result<PageMap> memory_map(const Manifest& manifest) const;
 

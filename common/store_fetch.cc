@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <thread>
 
 #include "common/store_layout.h"
 #include "common/stream_files.h"
@@ -11,9 +13,6 @@
 
 namespace stasis {
 namespace {
-
-// A job that starts has its node's processors to itself anyway.
-constexpr int kReadThreads = 4;
 
 Result<ScratchString> read_stream(StreamFiles& holders, const ManifestStream& stream) {
   ScratchString text;
@@ -43,6 +42,11 @@ OpenPageFile page_files_of(StreamFiles& holders, const Manifest& manifest) {
 
 }  // namespace
 
+int threads_for_pages(int busy) {
+  constexpr int kMost = 4;
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) - busy, 1, kMost);
+}
+
 Result<PageMap> CheckpointStore::memory_map(const Manifest& manifest) const {
   STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
   StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
@@ -61,7 +65,7 @@ Result<Manifest> CheckpointStore::verify(const Generation& generation, const Job
     STASIS_TRY(in_context(stream.name, decode_stream(*file, stream.offset, stream.data, nowhere)));
   }
   STASIS_LET(const PageMap map, read_memory(holders, manifest));
-  STASIS_TRY(verify_page_files(map, keys_, page_files_of(holders, manifest), kReadThreads));
+  STASIS_TRY(verify_page_files(map, keys_, page_files_of(holders, manifest), threads_for_pages()));
   return manifest;
 }
 
@@ -87,12 +91,12 @@ Result<CheckpointStore::Fetched> CheckpointStore::fetch_all_but_memory(const Gen
 }
 
 Result<void> CheckpointStore::fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
-                                           ImageProgress& progress) const {
+                                           ImageProgress& progress, int threads) const {
   const auto fetch = [&]() -> Result<void> {
     const Manifest& manifest = fetched.manifest;
     STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
     StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
-    return fill_images(fetched.map, keys_, page_files_of(holders, manifest), into, kReadThreads, observer, progress);
+    return fill_images(fetched.map, keys_, page_files_of(holders, manifest), into, threads, observer, progress);
   };
   auto done = fetch();
   if (!done) progress.fail(done.error());

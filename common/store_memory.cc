@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <map>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "common/page_file.h"
 
@@ -22,13 +24,15 @@ struct Part {
   std::uint32_t count = 0;
   std::uint32_t image = 0;
   std::uint64_t at = 0;  // page in the image
+
+  // Which of two criu wants first: it restores a process before its children, and has dumped them in that order.
+  friend bool operator<(const Part& a, const Part& b) { return std::tie(a.image, a.at) < std::tie(b.image, b.at); }
 };
 using Parts = ScratchVector<Part>;
 
 // The parts of one block, among all parts.
 struct Group {
-  std::size_t begin = 0, end = 0;
-  std::uint64_t needed_at = 0;  // of the places in images where it belongs, the one that comes first
+  std::size_t begin = 0, end = 0;  // the part that is wanted first comes first
 };
 using Groups = ScratchVector<Group>;
 
@@ -43,6 +47,16 @@ Result<Sealers> sealers_of(const PageMap& map, const Keys& keys) {
   return sealers;
 }
 
+// As criu has numbered them: "pages-9.img" before "pages-10.img".
+std::vector<const PageImage*> images_in_order(const PageMap& map) {
+  std::vector<const PageImage*> images;
+  for (const auto& image : map.images) images.push_back(&image);
+  std::sort(images.begin(), images.end(), [](const PageImage* a, const PageImage* b) {
+    return std::pair(a->name.size(), a->name) < std::pair(b->name.size(), b->name);
+  });
+  return images;
+}
+
 void add_parts(const PageRun& run, std::uint32_t image, std::uint64_t at, Parts& parts) {
   for (std::uint32_t done = 0; done < run.count;) {
     const std::uint32_t page = run.first + done;
@@ -53,16 +67,17 @@ void add_parts(const PageRun& run, std::uint32_t image, std::uint64_t at, Parts&
 }
 
 Groups group_by_block(Parts& parts) {
-  const auto key = [](const Part& part) { return std::tie(part.generation, part.block, part.at); };
+  const auto key = [](const Part& part) { return std::tie(part.generation, part.block, part.image, part.at); };
   std::sort(parts.begin(), parts.end(), [&](const Part& a, const Part& b) { return key(a) < key(b); });
   Groups groups;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const bool is_new = groups.empty() || parts[groups.back().begin].generation != parts[i].generation ||
                         parts[groups.back().begin].block != parts[i].block;
-    if (is_new) groups.push_back({i, i, parts[i].at});
+    if (is_new) groups.push_back({i, i});
     groups.back().end = i + 1;
   }
-  std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.needed_at < b.needed_at; });
+  std::sort(groups.begin(), groups.end(),
+            [&parts](const Group& a, const Group& b) { return parts[a.begin] < parts[b.begin]; });
   return groups;
 }
 
@@ -97,15 +112,16 @@ Result<void> make_images(const PageMap& map, int into) {
 Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFile& open, int into, int threads,
                          const PageObserver& observer, ImageProgress& progress) {
   STASIS_LET(const auto sealers, sealers_of(map, keys));
+  const auto images = images_in_order(map);
   std::vector<UniqueFd> files;
   Parts parts;
-  for (const auto& image : map.images) {
-    UniqueFd file(::openat(into, image.name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file) return fail(errno_error("open " + image.name, errno));
+  for (const PageImage* const image : images) {
+    UniqueFd file(::openat(into, image->name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) return fail(errno_error("open " + image->name, errno));
     std::uint64_t at = 0;
-    for (const auto& run : image.runs) {
+    for (const auto& run : image->runs) {
       if (run.generation == 0) {
-        STASIS_TRY(progress.add(image.name, at, run.count));
+        STASIS_TRY(progress.add(image->name, at, run.count));
       } else {
         add_parts(run, static_cast<std::uint32_t>(files.size()), at, parts);
       }
@@ -125,7 +141,7 @@ Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFil
   return read_blocks(wanted, threads, [&](std::size_t index, const char* pages) -> Result<void> {
     for (std::size_t i = groups[index].begin; i < groups[index].end; ++i) {
       STASIS_TRY(write_part(parts[i], files[parts[i].image].get(), pages));
-      STASIS_TRY(progress.add(map.images[parts[i].image].name, parts[i].at, parts[i].count));
+      STASIS_TRY(progress.add(images[parts[i].image]->name, parts[i].at, parts[i].count));
     }
     const StoredBlock& one = wanted[index];
     if (observer) observer({one.generation, one.number * kBlockPages}, pages, one.block.pages);

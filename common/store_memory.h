@@ -19,7 +19,8 @@ using PageObserver = std::function<void(PagePlace first, const char* pages, std:
 
 // Makes each image of `map` in the directory `into`, empty.
 Result<void> make_images(const PageMap& map, int into);
-// Fills them, all from their beginnings on, reading every block that is needed once. corrupt: one is damaged.
+// Fills them in the order in which criu has numbered them, each from its beginning on, reading every block that is
+// needed once. corrupt: one is damaged.
 // unsupported: a key is missing.
 Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFile& open, int into, int threads,
                          const PageObserver& observer, ImageProgress& progress);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/criu_line.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,6 +16,11 @@ namespace stasis {
 namespace {
 
 constexpr std::uint32_t kLongestMessage = 4096;
+
+// Criu collects 8 MiB of references when it dumps, then passes them on: with room for all of them it collects the next
+// while these are taken. Who may not exceed fs.pipe-max-size has what that is by default.
+constexpr int kWidePipe = 1 << 24;
+constexpr int kPipeForAnyone = 1 << 20;
 
 // Criu writes each announcement in a go: once the first byte is there, the rest is.
 Result<void> read_exactly(int socket, void* into, std::size_t size) {
@@ -67,6 +73,10 @@ Result<std::optional<std::string>> hear_of_image(int criu) {
     return fail(ErrorKind::lost, "criu spoke of an image without a name");
   }
   return image.filename();
+}
+
+void widen(int pipe) {
+  if (::fcntl(pipe, F_SETPIPE_SZ, kWidePipe) < 0) (void)::fcntl(pipe, F_SETPIPE_SZ, kPipeForAnyone);
 }
 
 Result<UniqueFd> receive_pipe(int criu) {

@@ -23,6 +23,8 @@ Result<UniqueFd> accept_criu(int listener);
 // The image that is opened; nullopt: criu has hung up. To be called when there is something to read.
 Result<std::optional<std::string>> hear_of_image(int criu);
 Result<UniqueFd> receive_pipe(int criu);
+// So that criu and whoever is at the other end of that pipe wait for each other as seldom as can be.
+void widen(int pipe);
 // Of a restore, between the two: whether there is such an image.
 Result<void> answer_criu(int criu, bool exists);
 

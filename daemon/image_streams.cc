@@ -14,10 +14,6 @@
 namespace stasis {
 namespace {
 
-// Criu collects 8 MiB of references, then passes them on: with room for all of them it collects the next while these
-// are taken. Who may not exceed fs.pipe-max-size has what that is by default.
-constexpr int kPagesPipe = 1 << 24;
-constexpr int kPipeForAnyone = 1 << 20;
 constexpr std::size_t kAtOnce = 1 << 18;
 
 }  // namespace
@@ -61,9 +57,7 @@ Result<void> ImageStreams::take_announcement(Deadline deadline) {
   STASIS_LET(stream.pipe, receive_pipe(criu_.get()));
   (void)::fcntl(stream.pipe.get(), F_SETFL, O_NONBLOCK);
   if (stream.name.starts_with("pages-")) {
-    if (::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPagesPipe) < 0) {
-      (void)::fcntl(stream.pipe.get(), F_SETPIPE_SZ, kPipeForAnyone);
-    }
+    widen(stream.pipe.get());
     stream.buffer = pages_->buffer();
     STASIS_TRY(pages_->put(stream.name, {}, 0, deadline));
   } else {

@@ -28,6 +28,8 @@ namespace stasis {
 namespace {
 
 constexpr std::chrono::seconds kSlurmAnswers{60};
+// Processors that it needs beside a restore's fetching.
+constexpr int kCriu = 1;
 
 // The last one of that id that has something of this part: each part has begun at a time of its own.
 Result<std::optional<JobKey>> find_job(const Run& run, const CheckpointStore& store) {
@@ -217,7 +219,8 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
 }
 
 Result<void> Start::fetch_memory() {
-  STASIS_TRY(store_.fetch_memory(*fetched_, images_.get(), learner_->observer(), *progress_));
+  const int threads = threads_for_pages(server_ ? kCriu : 0);
+  STASIS_TRY(store_.fetch_memory(*fetched_, images_.get(), learner_->observer(), *progress_, threads));
   learner_->remember(fetched_->manifest, store_);
   return {};
 }

@@ -14,7 +14,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-Words common_words(const std::string& action, const std::string& log) {
+Words common_words(const std::string& action, const std::string& log, const std::string& says = "-v3") {
   return {"/usr/sbin/criu",
           action,
           "--no-default-config",
@@ -26,7 +26,7 @@ Words common_words(const std::string& action, const std::string& log) {
           "/proc/self/fd/210",
           "--log-file",
           log,
-          "-v3",
+          says,
           "--file-locks",
           "--tcp-established",
           "--network-lock",
@@ -85,7 +85,7 @@ TEST(CriuCommand, RestoresWithTheNewTasksPipesInThePlaceOfTheOld) {
 TEST(CriuCommand, RestoresFilesByThemselves) {
   const RestoreOptions options{{"/dev/null", "/home/alice/slurm-2.out", ""}, true};
   EXPECT_EQ(criu_restore_command("/usr/sbin/criu", options),
-            common_words("restore", "restore.log") + Words({"--restore-detached", "--stream"}));
+            common_words("restore", "restore.log", "-v2") + Words({"--restore-detached", "--stream"}));
 }
 
 // The link is the job's own doing: a file may be called that, below some directory.

@@ -258,6 +258,25 @@ TEST_F(PageCaptureTest, WhoeverFetchesSeesWhereEachPageIs) {
   for (std::uint32_t i = 0; i < 600; ++i) EXPECT_EQ(seen[memory_[i]], (PagePlace{1, i}));
 }
 
+// Criu restores a process before its children, and its names are numbers.
+TEST_F(PageCaptureTest, ImagesAreFilledInTheOrderInWhichTheyAreWanted) {
+  const TempDirectory into;
+  ASSERT_TRUE(checkpoint(1));
+  auto fetched = store_.fetch_all_but_memory(store_.generations(kJob, "batch")->front(), kJob, "batch", into.fd());
+  ASSERT_TRUE(fetched) << fetched.error().message;
+  // The last of the three blocks is the first image's, and the first one the last's.
+  fetched->map.images = {{"pages-1.img", {{1, 2 * kBlockPages, 88}}},
+                         {"pages-10.img", {{1, 0, kBlockPages}}},
+                         {"pages-2.img", {{1, kBlockPages, kBlockPages}}}};
+  std::filesystem::remove(into / "pages-1.img");
+  ASSERT_TRUE(make_images(fetched->map, into.fd()));
+  ImageProgress progress(fetched->map);
+  std::vector<std::uint32_t> seen;
+  const PageObserver observer = [&](PagePlace first, const char*, std::size_t) { seen.push_back(first.page); };
+  ASSERT_TRUE(store_.fetch_memory(*fetched, into.fd(), observer, progress, 1));
+  EXPECT_EQ(seen, (std::vector<std::uint32_t>{2 * kBlockPages, kBlockPages, 0}));
+}
+
 TEST_F(PageCaptureTest, WhoeverWaitsForWhatCannotBeFetchedIsTold) {
   ASSERT_TRUE(checkpoint(1));
   const auto all = store_.generations(kJob, "batch");
@@ -267,7 +286,7 @@ TEST_F(PageCaptureTest, WhoeverWaitsForWhatCannotBeFetchedIsTold) {
     ASSERT_TRUE(fetched) << fetched.error().message;
     ImageProgress progress(fetched->map);
     disk_->fail_at(operation, ErrorKind::failed);
-    ASSERT_FALSE(store_.fetch_memory(*fetched, into.fd(), {}, progress)) << operation;
+    ASSERT_FALSE(store_.fetch_memory(*fetched, into.fd(), {}, progress, 2)) << operation;
     EXPECT_FALSE(progress.wait_beyond("pages-1.img", 0)) << operation;
   }
 }
@@ -285,7 +304,7 @@ TEST_F(PageCaptureTest, WhatNobodyWaitsForAnyMoreIsNotFetchedToItsEnd) {
     ++blocks;
     progress.fail({ErrorKind::lost, "nobody reads it any more"});
   };
-  const auto done = store_.fetch_memory(*fetched, into.fd(), observer, progress);
+  const auto done = store_.fetch_memory(*fetched, into.fd(), observer, progress, 2);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::lost);
   EXPECT_LT(blocks, fetched->map.files.at(1).blocks.size());

@@ -113,6 +113,26 @@ TEST_F(ImageServerTest, MemoryComesAsItIsFetched) {
   EXPECT_EQ(read(pages), memory_.substr(kBlock * kPageSize));
 }
 
+// As criu reads what processes have in common.
+TEST_F(ImageServerTest, MemoryIsReadPageByPage) {
+  EXPECT_TRUE(progress_.add("pages-1.img", 0, kPages));
+  const UniqueFd pages = open("pages-1.img");
+  for (std::uint64_t page = 0; page < kPages; ++page) {
+    ASSERT_EQ(read(pages, kPageSize), memory_.substr(page * kPageSize, kPageSize)) << page;
+  }
+  EXPECT_EQ(read(pages), "");
+}
+
+TEST_F(ImageServerTest, AReaderThatGoesAwayHoldsNobodyUp) {
+  EXPECT_TRUE(progress_.add("pages-1.img", 0, kPages));
+  {
+    const UniqueFd pages = open("pages-1.img");
+    EXPECT_EQ(read(pages, kPageSize).size(), kPageSize);
+  }
+  EXPECT_EQ(read(open("core-1.img")), "core of 1");
+  EXPECT_TRUE(end());
+}
+
 TEST_F(ImageServerTest, WhatCannotBeFetchedEndsTooEarly) {
   const UniqueFd pages = open("pages-1.img");
   EXPECT_TRUE(progress_.add("pages-1.img", 0, kBlock));
