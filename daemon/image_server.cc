@@ -23,12 +23,15 @@
 namespace stasis {
 namespace {
 
+// Pages. What is mapped counts as memory of ours.
+constexpr std::uint64_t kMappedAtOnce = 4096;
+
 bool is_memory(const std::string& image) { return image.starts_with("pages-"); }
 
-// From where the file stands on. Criu may close its end before: then it wants no more.
-Result<void> send(int file, int pipe, std::uint64_t size) {
-  while (size > 0) {
-    const ssize_t moved = ::splice(file, nullptr, pipe, nullptr, size, SPLICE_F_MOVE | SPLICE_F_MORE);
+// Criu may close its end before: then it wants no more.
+Result<void> send(int file, int pipe, std::uint64_t at, std::uint64_t size) {
+  for (auto from = static_cast<loff_t>(at); size > 0;) {
+    const ssize_t moved = ::splice(file, &from, pipe, nullptr, size, SPLICE_F_MOVE | SPLICE_F_MORE);
     if (moved < 0 && errno == EINTR) continue;
     if (moved < 0) return fail(errno_error("hand over an image", errno));
     if (moved == 0) return fail(ErrorKind::lost, "an image is shorter than it was");
@@ -40,7 +43,7 @@ Result<void> send(int file, int pipe, std::uint64_t size) {
 // Waits until half of the pipe is free. Criu reads page by page where processes have pages in common; who filled the
 // pipe again after each of these would be woken a quarter of a million times for a gigabyte.
 void wait_for_room(int pipe) {
-  constexpr std::chrono::microseconds kNap{100}, kLongestNap{5000};
+  constexpr std::chrono::microseconds kNap{100}, kLongestNap{20000};
   const int room = ::fcntl(pipe, F_GETPIPE_SZ);
   int timeout = -1;
   for (auto nap = kNap;; nap = std::min(2 * nap, kLongestNap)) {
@@ -58,7 +61,8 @@ void wait_for_room(int pipe) {
 // pages that are mapped nobody waits.
 Result<void> send_mapped(int file, int pipe, std::uint64_t at, std::uint64_t size) {
   void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, static_cast<off_t>(at));
-  if (mapped == MAP_FAILED) return fail(errno_error("map an image", errno));
+  // There are file systems that cannot.
+  if (mapped == MAP_FAILED) return send(file, pipe, at, size);
   Result<void> sent;
   for (iovec left{mapped, size}; left.iov_len > 0;) {
     const ssize_t moved = ::vmsplice(pipe, &left, 1, SPLICE_F_NONBLOCK);
@@ -94,13 +98,14 @@ Result<void> ImageServer::hand_over(const std::string& name, int file, int pipe)
     for (std::uint64_t sent = 0;;) {
       STASIS_LET(const std::uint64_t there, progress_->wait_beyond(name, sent));
       if (there == sent) return {};
-      STASIS_TRY(send_mapped(file, pipe, sent * kPageSize, (there - sent) * kPageSize));
-      sent = there;
+      const std::uint64_t now = std::min(there - sent, kMappedAtOnce);
+      STASIS_TRY(send_mapped(file, pipe, sent * kPageSize, now * kPageSize));
+      sent += now;
     }
   }
   struct stat status {};
   if (::fstat(file, &status) != 0) return fail(errno_error("stat " + name, errno));
-  return send(file, pipe, static_cast<std::uint64_t>(status.st_size));
+  return send(file, pipe, 0, static_cast<std::uint64_t>(status.st_size));
 }
 
 // false: criu has hung up.

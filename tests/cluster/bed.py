@@ -103,6 +103,10 @@ class Bed:
         found = self.run("ctl", "sh", "-c", "cd /scratch/stasis/bed 2>/dev/null && ls -d */* 2>/dev/null").stdout
         return found.split()
 
+    def stores(self, job):
+        """Whether there is anything of that job in the store."""
+        return any(name.split("/")[1].startswith(f"{job.id}-") for name in self.store())
+
     def submit(self, script, *options, user="alice"):
         """A batch job of that script text."""
         done = self.run("ctl", "sbatch", "--parsable", "-o", "%j.out", *options, user=user, input=script)

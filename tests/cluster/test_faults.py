@@ -113,7 +113,7 @@ def test_cancelled_job_ends_and_leaves_nothing(bed, moment):
     assert state == "CANCELLED"
     for name in bed.nodes:
         nothing_left(bed, name)
-    eventually(lambda: not any(name.startswith(f"1001/{job.id}-") for name in bed.store()), 60, "its checkpoints are removed")
+    eventually(lambda: not bed.stores(job), 60, "its checkpoints are removed")
     assert job.restarts() == (1 if moment == "restoring" else 0), "what its user cancelled is not requeued"
 
 
@@ -245,7 +245,7 @@ def test_job_without_a_usable_checkpoint_is_held_with_the_reason(bed):
     bed.give_back(node)
 
 
-def test_what_nobody_removed_is_pruned_and_what_runs_is_kept(bed):
+def test_what_nobody_removed_is_pruned_and_what_runs_is_bed.stores(bed):
     """A job that is cancelled while it waits to go on leaves its checkpoints behind; `stasis prune`, and the daemons once
     a day, remove them."""
     living = bed.submit(counting(400), "--checkpoint-every=1h", "-w", "n1")
@@ -260,13 +260,10 @@ def test_what_nobody_removed_is_pruned_and_what_runs_is_kept(bed):
     waiting.cancel()
     bed.give_back("n2")
 
-    def kept(job):
-        return any(name.startswith(f"1001/{job.id}-") for name in bed.store())
-
-    assert kept(living) and kept(waiting)
+    assert bed.stores(living) and bed.stores(waiting)
     assert bed.run("n3", "stasis", "prune", user="alice").returncode == 1
-    eventually(lambda: "removed" in bed.sh("n3", "stasis prune --idle=1s") and not kept(waiting), 60, "it is pruned")
-    assert kept(living)
+    eventually(lambda: "removed" in bed.sh("n3", "stasis prune --idle=1s") and not bed.stores(waiting), 60, "it is pruned")
+    assert bed.stores(living)
     living.cancel()
 
 
@@ -278,7 +275,7 @@ def test_checkpoints_in_a_directory_of_the_users(bed, same_as_undisturbed):
     bed.sh(node, f"stasis checkpoint {job.id}")
     owner = bed.sh("ctl", f"stat -c %U /home/alice/checkpoints/bed/1001/{job.id}-*/batch/gen-000001/manifest")
     assert owner == "alice"
-    assert not any(name.startswith(f"1001/{job.id}-") for name in bed.store())
+    assert not bed.stores(job)
     job.requeue()
     same_as_undisturbed(job, script)
     assert "goes on from checkpoint 2" in job.raw_output()

@@ -1,5 +1,7 @@
 """A protected job outlives whatever makes it leave its node, and ends as if nothing had been."""
 
+from pathlib import Path
+
 import pytest
 
 from bed import OTHERS_LINES, counting, eventually
@@ -13,7 +15,7 @@ def test_interval_alone_lets_the_job_run_on(bed, same_as_undisturbed):
     assert job.node() == node and job.restarts() == 0
     same_as_undisturbed(job, script)
     assert job.raw_output().count("stasis:") == 0
-    eventually(lambda: not any(name.startswith(f"1001/{job.id}-") for name in bed.store()), 30, "its checkpoints are removed")
+    eventually(lambda: not bed.stores(job), 30, "its checkpoints are removed")
 
 
 def test_requeue_on_ckpt_hops_five_times(bed, same_as_undisturbed):
@@ -141,6 +143,39 @@ def test_a_periodic_timer_that_had_expired_goes_on(bed, same_as_undisturbed):
     job = bed.submit(LATE_FOR_ITS_TIMER, "--checkpoint-every=3s", "--requeue-on-ckpt")
     same_as_undisturbed(job, LATE_FOR_ITS_TIMER)
     assert job.restarts() >= 2
+
+
+HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
+
+IN_HUGE_PAGES = """#!/usr/bin/env python3
+import hashlib, mmap, time
+HUGETLB = 0x40000
+memory = mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | HUGETLB)
+for step in range(24):
+    memory[step * 170000 : step * 170000 + 5] = b"%05d" % step
+    print("step", step, hashlib.sha256(memory[:]).hexdigest()[:16], flush=True)
+    time.sleep(0.25)
+"""
+
+
+@pytest.fixture
+def huge_pages():
+    """Some in the kernel's pool, which is one for this whole machine."""
+    before = HUGE_PAGES.read_text()
+    HUGE_PAGES.write_text(str(int(before) + 8))
+    if int(HUGE_PAGES.read_text()) < int(before) + 8:
+        HUGE_PAGES.write_text(before)
+        pytest.skip("this machine has no memory in pieces of 2 MiB any more")
+    yield
+    HUGE_PAGES.write_text(before)
+
+
+def test_pages_of_the_kernels_pool_of_huge_ones_move(bed, same_as_undisturbed, huge_pages):
+    job = bed.submit(IN_HUGE_PAGES, "--checkpoint-every=1h")
+    job.wait_lines(6)
+    job.requeue()
+    same_as_undisturbed(job, IN_HUGE_PAGES)
+    assert job.restarts() == 1
 
 
 def test_a_job_that_may_not_be_requeued_runs_on_and_its_user_is_told(bed):
