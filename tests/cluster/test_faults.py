@@ -245,7 +245,7 @@ def test_job_without_a_usable_checkpoint_is_held_with_the_reason(bed):
     bed.give_back(node)
 
 
-def test_what_nobody_removed_is_pruned_and_what_runs_is_bed.stores(bed):
+def test_what_nobody_removed_is_pruned_and_what_runs_is_kept(bed):
     """A job that is cancelled while it waits to go on leaves its checkpoints behind; `stasis prune`, and the daemons once
     a day, remove them."""
     living = bed.submit(counting(400), "--checkpoint-every=1h", "-w", "n1")
