@@ -29,6 +29,12 @@ Result<void> write_fully(int fd, const void* data, std::size_t size, const char*
                [fd](const char* from, std::size_t left, std::size_t) { return ::write(fd, from, left); });
 }
 
+Result<void> write_fully_at(int fd, std::uint64_t offset, const void* data, std::size_t size, const char* what) {
+  return fully(static_cast<const char*>(data), size, what, [&](const char* from, std::size_t left, std::size_t done) {
+    return ::pwrite(fd, from, left, static_cast<off_t>(offset + done));
+  });
+}
+
 Result<void> read_fully(int fd, void* data, std::size_t size, const char* what) {
   return fully(static_cast<char*>(data), size, what,
                [fd](char* into, std::size_t left, std::size_t) { return ::read(fd, into, left); });

@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace stasis {
+namespace {
+
+// Little enough that no kernel begins to write it to the disk.
+constexpr std::uint64_t kMuch = (256 << 20) / kPageSize;
+
+}  // namespace
 
 ImageProgress::ImageProgress(const PageMap& map) {
   for (const auto& of_map : map.images) {
@@ -24,10 +30,24 @@ Result<void> ImageProgress::add(const std::string& name, std::uint64_t first, st
     image.missing[part] = static_cast<std::uint16_t>(image.missing[part] - now);
     at += now;
   }
+  unread_ += count;
   const std::uint64_t before = image.whole;
   while (image.whole < image.missing.size() && image.missing[image.whole] == 0) ++image.whole;
   if (image.whole != before) changed_.notify_all();
   return {};
+}
+
+Result<void> ImageProgress::wait_for_readers() {
+  std::unique_lock lock(guard_);
+  changed_.wait(lock, [this] { return error_ || unread_ < kMuch || waiting_ > 0; });
+  if (error_) return stasis::fail(*error_);
+  return {};
+}
+
+void ImageProgress::have_read(std::uint64_t pages) {
+  const std::lock_guard lock(guard_);
+  unread_ -= std::min(unread_, pages);
+  changed_.notify_all();
 }
 
 bool ImageProgress::fail(const Error& error) {
@@ -38,13 +58,19 @@ bool ImageProgress::fail(const Error& error) {
   return true;
 }
 
-Result<std::uint64_t> ImageProgress::wait_beyond(const std::string& name, std::uint64_t pages) const {
+Result<std::uint64_t> ImageProgress::wait_beyond(const std::string& name, std::uint64_t pages) {
   std::unique_lock lock(guard_);
   const auto found = images_.find(name);
   if (found == images_.end()) return stasis::fail(ErrorKind::not_found, name + " is not being made");
   const Image& image = found->second;
   const auto there = [&image] { return std::min(image.pages, image.whole * kBlockPages); };
-  changed_.wait(lock, [&] { return error_ || there() > pages || there() == image.pages; });
+  const auto answered = [&] { return error_ || there() > pages || there() == image.pages; };
+  if (!answered()) {
+    ++waiting_;
+    changed_.notify_all();
+    changed_.wait(lock, answered);
+    --waiting_;
+  }
   if (error_) return stasis::fail(*error_);
   return there();
 }

@@ -109,8 +109,7 @@ class CheckpointStore {
   // Reads all of it, and fails as read() does.
   Result<Manifest> verify(const Generation& generation, const JobKey& job, const std::string& part) const;
   // Copies a generation into the empty local directory `into`, checking every byte on the way, in two steps. All but
-  // the memory, whose images are there with their sizes and no contents; `map` is what they are made of. Only what the
-  // manifest names is there afterwards, and these.
+  // the memory: only what the manifest names is there afterwards. `map` is what the images of the memory are made of.
   struct Fetched {
     Manifest manifest;
     PageMap map;
@@ -118,8 +117,8 @@ class CheckpointStore {
   Result<Fetched> fetch_all_but_memory(const Generation& generation, const JobKey& job, const std::string& part,
                                        int into) const;
   // And the memory, which `progress` is told of: of its failure, too, so that nobody waits for what does not come.
-  Result<void> fetch_memory(const Fetched& fetched, int into, const PageObserver& observer, ImageProgress& progress,
-                            int threads) const;
+  Result<void> fetch_memory(const Fetched& fetched, const PutPages& put, const PageObserver& observer,
+                            ImageProgress& progress, int threads) const;
   // Of a manifest that read() gave. Empty when it was made of none.
   Result<PageMap> memory_map(const Manifest& manifest) const;
 

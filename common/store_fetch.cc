@@ -86,17 +86,16 @@ Result<CheckpointStore::Fetched> CheckpointStore::fetch_all_but_memory(const Gen
     STASIS_TRY(in_context(stream.name, target.finish()));
   }
   STASIS_LET(PageMap map, read_memory(holders, manifest));
-  STASIS_TRY(make_images(map, into));
   return Fetched{std::move(manifest), std::move(map)};
 }
 
-Result<void> CheckpointStore::fetch_memory(const Fetched& fetched, int into, const PageObserver& observer,
+Result<void> CheckpointStore::fetch_memory(const Fetched& fetched, const PutPages& put, const PageObserver& observer,
                                            ImageProgress& progress, int threads) const {
   const auto fetch = [&]() -> Result<void> {
     const Manifest& manifest = fetched.manifest;
     STASIS_LET(const auto files, files_for(manifest.job.cluster, manifest.job.uid));
     StreamFiles holders(*files, part_directory(manifest.job, manifest.part));
-    return fill_images(fetched.map, keys_, page_files_of(holders, manifest), into, threads, observer, progress);
+    return put_images(fetched.map, keys_, page_files_of(holders, manifest), put, threads, observer, progress);
   };
   auto done = fetch();
   if (!done) progress.fail(done.error());

@@ -7,11 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <memory>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "common/full_io.h"
+#include "common/image_segments.h"
 #include "common/page_file.h"
+#include "common/unique_fd.h"
 
 namespace stasis {
 namespace {
@@ -81,53 +85,49 @@ Groups group_by_block(Parts& parts) {
   return groups;
 }
 
-Result<void> write_part(const Part& part, int image, const char* pages) {
-  const char* data = pages + part.first * kPageSize;
-  std::size_t left = part.count * kPageSize;
-  for (std::uint64_t at = part.at * kPageSize; left > 0;) {
-    const ssize_t written = ::pwrite(image, data, left, static_cast<off_t>(at));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(errno_error("write", errno));
-    data += written;
-    at += static_cast<std::uint64_t>(written);
-    left -= static_cast<std::size_t>(written);
-  }
-  return {};
-}
-
 }  // namespace
 
-Result<void> make_images(const PageMap& map, int into) {
+Result<PutPages> into_whole_images(const PageMap& map, int directory) {
+  const auto files = std::make_shared<std::map<std::string, UniqueFd>>();
   for (const auto& image : map.images) {
-    const UniqueFd file(::openat(into, image.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    UniqueFd file(::openat(directory, image.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return fail(errno_error("create " + image.name, errno));
     // Zeros are a hole.
     if (::ftruncate(file.get(), static_cast<off_t>(image.pages() * kPageSize)) != 0) {
       return fail(errno_error("make " + image.name, errno));
     }
+    files->emplace(image.name, std::move(file));
   }
-  return {};
+  return [files](const std::string& image, std::uint64_t at, const char* pages, std::uint64_t count) {
+    return write_fully_at(files->at(image).get(), at * kPageSize, pages, count * kPageSize, "write an image");
+  };
 }
 
-Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFile& open, int into, int threads,
-                         const PageObserver& observer, ImageProgress& progress) {
+PutPages into_segments(int directory, ImageProgress& progress) {
+  return [directory, &progress](const std::string& image, std::uint64_t at, const char* pages,
+                                std::uint64_t count) -> Result<void> {
+    STASIS_TRY(progress.wait_for_readers());
+    return put_into_segments(directory, image, at, pages, count);
+  };
+}
+
+Result<void> put_images(const PageMap& map, const Keys& keys, const OpenPageFile& open, const PutPages& put,
+                        int threads, const PageObserver& observer, ImageProgress& progress) {
   STASIS_LET(const auto sealers, sealers_of(map, keys));
   const auto images = images_in_order(map);
-  std::vector<UniqueFd> files;
   Parts parts;
-  for (const PageImage* const image : images) {
-    UniqueFd file(::openat(into, image->name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file) return fail(errno_error("open " + image->name, errno));
+  for (std::uint32_t i = 0; i < images.size(); ++i) {
     std::uint64_t at = 0;
-    for (const auto& run : image->runs) {
+    for (const auto& run : images[i]->runs) {
       if (run.generation == 0) {
-        STASIS_TRY(progress.add(image->name, at, run.count));
+        STASIS_TRY(progress.add(images[i]->name, at, run.count));
+        // They take no room.
+        progress.have_read(run.count);
       } else {
-        add_parts(run, static_cast<std::uint32_t>(files.size()), at, parts);
+        add_parts(run, i, at, parts);
       }
       at += run.count;
     }
-    files.push_back(std::move(file));
   }
   const Groups groups = group_by_block(parts);
   StoredBlocks wanted;
@@ -140,8 +140,10 @@ Result<void> fill_images(const PageMap& map, const Keys& keys, const OpenPageFil
   }
   return read_blocks(wanted, threads, [&](std::size_t index, const char* pages) -> Result<void> {
     for (std::size_t i = groups[index].begin; i < groups[index].end; ++i) {
-      STASIS_TRY(write_part(parts[i], files[parts[i].image].get(), pages));
-      STASIS_TRY(progress.add(images[parts[i].image]->name, parts[i].at, parts[i].count));
+      const Part& part = parts[i];
+      const std::string& image = images[part.image]->name;
+      STASIS_TRY(put(image, part.at, pages + part.first * kPageSize, part.count));
+      STASIS_TRY(progress.add(image, part.at, part.count));
     }
     const StoredBlock& one = wanted[index];
     if (observer) observer({one.generation, one.number * kBlockPages}, pages, one.block.pages);

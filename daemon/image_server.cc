@@ -16,15 +16,13 @@
 #include <thread>
 #include <utility>
 
+#include "common/image_segments.h"
 #include "common/memory_range.h"
 #include "daemon/criu_line.h"
 #include "daemon/images_file.h"
 
 namespace stasis {
 namespace {
-
-// Pages. What is mapped counts as memory of ours.
-constexpr std::uint64_t kMappedAtOnce = 4096;
 
 bool is_memory(const std::string& image) { return image.starts_with("pages-"); }
 
@@ -84,7 +82,7 @@ Result<void> send_mapped(int file, int pipe, std::uint64_t at, std::uint64_t siz
 
 }  // namespace
 
-Result<ImageServer> ImageServer::listen(int images, const ImageProgress& progress) {
+Result<ImageServer> ImageServer::listen(int images, ImageProgress& progress) {
   STASIS_LET(UniqueFd listener, listen_for_criu(images, kRestoreSocket));
   return ImageServer(images, std::move(listener), progress);
 }
@@ -93,46 +91,74 @@ ImageServer::~ImageServer() {
   for (auto& thread : threads_) thread.join();
 }
 
-Result<void> ImageServer::hand_over(const std::string& name, int file, int pipe) const {
-  if (is_memory(name)) {
-    for (std::uint64_t sent = 0;;) {
-      STASIS_LET(const std::uint64_t there, progress_->wait_beyond(name, sent));
-      if (there == sent) return {};
-      const std::uint64_t now = std::min(there - sent, kMappedAtOnce);
-      STASIS_TRY(send_mapped(file, pipe, sent * kPageSize, now * kPageSize));
+Result<void> ImageServer::hand_over_memory(const std::string& name, int pipe) {
+  UniqueFd segment;
+  std::uint64_t sent = 0;
+  for (;;) {
+    STASIS_LET(const std::uint64_t there, progress_->wait_beyond(name, sent));
+    if (there == sent) break;
+    while (sent < there) {
+      const std::uint64_t number = sent / kSegmentPages, first = sent % kSegmentPages;
+      if (!segment) {
+        STASIS_LET(segment, open_segment(images_, name, number));
+      }
+      const std::uint64_t now = std::min(there - sent, kSegmentPages - first);
+      STASIS_TRY(send_mapped(segment.get(), pipe, first * kPageSize, now * kPageSize));
       sent += now;
+      progress_->have_read(now);
+      if (sent % kSegmentPages != 0) continue;
+      segment.reset();
+      remove_segment(images_, name, number);
     }
   }
-  struct stat status {};
-  if (::fstat(file, &status) != 0) return fail(errno_error("stat " + name, errno));
-  return send(file, pipe, 0, static_cast<std::uint64_t>(status.st_size));
+  remove_segment(images_, name, sent / kSegmentPages);
+  return {};
+}
+
+template <class Work>
+void ImageServer::in_background(UniqueFd pipe, Work work) {
+  // What goes wrong criu sees: its pipe comes to an end too early, and not only when the thread is joined.
+  threads_.emplace_back(
+      [work = std::move(work)](UniqueFd to) {
+        (void)work(to.get());
+        to.reset();
+      },
+      std::move(pipe));
+}
+
+Result<void> ImageServer::answer_for_memory(int criu, const std::string& name) {
+  const bool exists = progress_->knows(name);
+  STASIS_TRY(answer_criu(criu, exists));
+  if (!exists) return {};
+  STASIS_LET(UniqueFd pipe, receive_pipe(criu));
+  if (!had_.insert(name).second) return fail(ErrorKind::unsupported, name + " is wanted twice");
+  widen(pipe.get());
+  in_background(std::move(pipe), [this, name](int to) { return hand_over_memory(name, to); });
+  return {};
 }
 
 // false: criu has hung up.
 Result<bool> ImageServer::answer(int criu) {
   STASIS_LET(const auto name, hear_of_image(criu));
   if (!name) return false;
+  if (is_memory(*name)) {
+    STASIS_TRY(answer_for_memory(criu, *name));
+    return true;
+  }
   auto file = open_images_file(images_, *name);
   if (!file && file.error().kind != ErrorKind::not_found) return fail(file.error());
   STASIS_TRY(answer_criu(criu, file.has_value()));
   if (!file) return true;
   STASIS_LET(UniqueFd pipe, receive_pipe(criu));
   widen(pipe.get());
-  const int room = ::fcntl(pipe.get(), F_GETPIPE_SZ);
   struct stat status {};
-  const bool fits = ::fstat(file->get(), &status) == 0 && status.st_size <= room && !is_memory(*name);
-  // What goes wrong criu sees: its pipe comes to an end too early.
-  if (fits) {
-    (void)hand_over(*name, file->get(), pipe.get());
-    return true;
+  if (::fstat(file->get(), &status) != 0) return fail(errno_error("stat " + *name, errno));
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (status.st_size <= ::fcntl(pipe.get(), F_GETPIPE_SZ)) {
+    (void)send(file->get(), pipe.get(), 0, size);
+  } else {
+    in_background(std::move(pipe), [from = std::move(*file), size](int to) { return send(from.get(), to, 0, size); });
   }
-  threads_.emplace_back(
-      [this, name = *name](const UniqueFd& from, UniqueFd to) {
-        (void)hand_over(name, from.get(), to.get());
-        // Now, and not when the thread is joined.
-        to.reset();
-      },
-      std::move(*file), std::move(pipe));
   return true;
 }
 

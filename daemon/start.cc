@@ -220,7 +220,13 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
 
 Result<void> Start::fetch_memory() {
   const int threads = threads_for_pages(server_ ? kCriu : 0);
-  STASIS_TRY(store_.fetch_memory(*fetched_, images_.get(), learner_->observer(), *progress_, threads));
+  PutPages put;
+  if (server_) {
+    put = into_segments(images_.get(), *progress_);
+  } else {
+    STASIS_LET(put, into_whole_images(fetched_->map, images_.get()));
+  }
+  STASIS_TRY(store_.fetch_memory(*fetched_, put, learner_->observer(), *progress_, threads));
   learner_->remember(fetched_->manifest, store_);
   return {};
 }

@@ -10,7 +10,8 @@ inline Result<Manifest> fetch_whole(const CheckpointStore& store, const Generati
                                     const std::string& part, int into, const PageObserver& observer = {}) {
   STASIS_LET(auto fetched, store.fetch_all_but_memory(generation, job, part, into));
   ImageProgress progress(fetched.map);
-  STASIS_TRY(store.fetch_memory(fetched, into, observer, progress, 3));
+  STASIS_LET(const PutPages put, into_whole_images(fetched.map, into));
+  STASIS_TRY(store.fetch_memory(fetched, put, observer, progress, 3));
   return std::move(fetched.manifest);
 }
 

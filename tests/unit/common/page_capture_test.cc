@@ -268,12 +268,10 @@ TEST_F(PageCaptureTest, ImagesAreFilledInTheOrderInWhichTheyAreWanted) {
   fetched->map.images = {{"pages-1.img", {{1, 2 * kBlockPages, 88}}},
                          {"pages-10.img", {{1, 0, kBlockPages}}},
                          {"pages-2.img", {{1, kBlockPages, kBlockPages}}}};
-  std::filesystem::remove(into / "pages-1.img");
-  ASSERT_TRUE(make_images(fetched->map, into.fd()));
   ImageProgress progress(fetched->map);
   std::vector<std::uint32_t> seen;
   const PageObserver observer = [&](PagePlace first, const char*, std::size_t) { seen.push_back(first.page); };
-  ASSERT_TRUE(store_.fetch_memory(*fetched, into.fd(), observer, progress, 1));
+  ASSERT_TRUE(store_.fetch_memory(*fetched, *into_whole_images(fetched->map, into.fd()), observer, progress, 1));
   EXPECT_EQ(seen, (std::vector<std::uint32_t>{2 * kBlockPages, kBlockPages, 0}));
 }
 
@@ -286,7 +284,7 @@ TEST_F(PageCaptureTest, WhoeverWaitsForWhatCannotBeFetchedIsTold) {
     ASSERT_TRUE(fetched) << fetched.error().message;
     ImageProgress progress(fetched->map);
     disk_->fail_at(operation, ErrorKind::failed);
-    ASSERT_FALSE(store_.fetch_memory(*fetched, into.fd(), {}, progress, 2)) << operation;
+    ASSERT_FALSE(store_.fetch_memory(*fetched, into_segments(into.fd(), progress), {}, progress, 2)) << operation;
     EXPECT_FALSE(progress.wait_beyond("pages-1.img", 0)) << operation;
   }
 }
@@ -304,7 +302,7 @@ TEST_F(PageCaptureTest, WhatNobodyWaitsForAnyMoreIsNotFetchedToItsEnd) {
     ++blocks;
     progress.fail({ErrorKind::lost, "nobody reads it any more"});
   };
-  const auto done = store_.fetch_memory(*fetched, into.fd(), observer, progress, 2);
+  const auto done = store_.fetch_memory(*fetched, into_segments(into.fd(), progress), observer, progress, 2);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::lost);
   EXPECT_LT(blocks, fetched->map.files.at(1).blocks.size());

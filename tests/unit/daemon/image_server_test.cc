@@ -9,9 +9,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <iterator>
 #include <optional>
 
 #include "common/criu_pages.pb.h"
+#include "common/image_segments.h"
 #include "tests/unit/daemon/fake_criu.h"
 #include "tests/unit/stopped_child.h"
 #include "tests/unit/temp_directory.h"
@@ -33,7 +36,7 @@ class ImageServerTest : public ::testing::Test {
   ImageServerTest() {
     images_.write("core-1.img", "core of 1");
     images_.write("ghost-file-2.img", big_);
-    images_.write("pages-1.img", memory_);
+    EXPECT_TRUE(put_into_segments(images_.fd(), "pages-1.img", 0, memory_.data(), kPages));
     auto server = ImageServer::listen(images_.fd(), progress_);
     EXPECT_TRUE(server) << server.error().message;
     server_.emplace(std::move(*server));
@@ -121,6 +124,16 @@ TEST_F(ImageServerTest, MemoryIsReadPageByPage) {
     ASSERT_EQ(read(pages, kPageSize), memory_.substr(page * kPageSize, kPageSize)) << page;
   }
   EXPECT_EQ(read(pages), "");
+}
+
+TEST_F(ImageServerTest, MemoryIsGoneOnceItWasRead) {
+  EXPECT_TRUE(progress_.add("pages-1.img", 0, kPages));
+  EXPECT_EQ(read(open("pages-1.img")), memory_);
+  (void)open("pages-1.img");
+  const auto outcome = end();
+  ASSERT_FALSE(outcome) << "the second time it would be zeros";
+  EXPECT_EQ(outcome.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(images_.path()), {}), 3) << "two images and the socket";
 }
 
 TEST_F(ImageServerTest, AReaderThatGoesAwayHoldsNobodyUp) {
