@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -93,6 +94,15 @@ ImageServer::~ImageServer() {
 
 Result<void> ImageServer::hand_over_memory(const std::string& name, int pipe) {
   UniqueFd segment;
+  // Giving its memory back takes longer than criu has something to read for.
+  std::future<void> removal;
+  const auto remove = [&](std::uint64_t number) {
+    removal =
+        std::async(std::launch::async, [this, &name, number, last = std::exchange(segment, UniqueFd())]() mutable {
+          remove_segment(images_, name, number);
+          last.reset();
+        });
+  };
   std::uint64_t sent = 0;
   for (;;) {
     STASIS_LET(const std::uint64_t there, progress_->wait_beyond(name, sent));
@@ -107,11 +117,10 @@ Result<void> ImageServer::hand_over_memory(const std::string& name, int pipe) {
       sent += now;
       progress_->have_read(now);
       if (sent % kSegmentPages != 0) continue;
-      segment.reset();
-      remove_segment(images_, name, number);
+      remove(number);
     }
   }
-  remove_segment(images_, name, sent / kSegmentPages);
+  remove(sent / kSegmentPages);
   return {};
 }
 
