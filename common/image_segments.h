@@ -21,7 +21,7 @@ inline constexpr std::uint64_t kSegmentPages = 4096;
 Result<void> put_into_segments(int directory, const std::string& image, std::uint64_t at, const char* pages,
                                std::uint64_t count);
 // The segment of that number, as large as a whole one; what nobody has put there is zeros. Whoever asks first makes it.
-// Not to be kept open: a large job has thousands.
+// Who puts pages keeps none open: a large job has thousands.
 Result<UniqueFd> open_segment(int directory, const std::string& image, std::uint64_t number);
 void remove_segment(int directory, const std::string& image, std::uint64_t number);
 

@@ -28,8 +28,8 @@ namespace stasis {
 namespace {
 
 constexpr std::chrono::seconds kSlurmAnswers{60};
-// Processors that it needs beside a restore's fetching.
-constexpr int kCriu = 1;
+// While a restore's memory is fetched.
+constexpr int kProcessorsForCriu = 1;
 
 // The last one of that id that has something of this part: each part has begun at a time of its own.
 Result<std::optional<JobKey>> find_job(const Run& run, const CheckpointStore& store) {
@@ -219,7 +219,7 @@ Result<Message> Start::try_generation(const Generation& generation, const JobKey
 }
 
 Result<void> Start::fetch_memory() {
-  const int threads = threads_for_pages(server_ ? kCriu : 0);
+  const int threads = threads_for_pages(server_ ? kProcessorsForCriu : 0);
   PutPages put;
   if (server_) {
     put = into_segments(images_.get(), *progress_);

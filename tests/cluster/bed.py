@@ -21,8 +21,8 @@ class Failed(Exception):
     """A command on the bed failed."""
 
 
-def eventually(predicate, timeout, what):
-    """Polls until predicate() is true, and returns its value."""
+def eventually(predicate, timeout, what, pause=0.1):
+    """Polls until predicate() is true, and returns its value. `pause`: for where looking costs what is measured."""
     deadline = time.monotonic() + timeout
     while True:
         value = predicate()
@@ -30,7 +30,7 @@ def eventually(predicate, timeout, what):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"after {timeout} s still not: {what() if callable(what) else what}")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 class Bed:

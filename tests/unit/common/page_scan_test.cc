@@ -48,9 +48,13 @@ class PageScan : public ::testing::Test {
 
 TEST_F(PageScan, FindsThePagesThatAreThere) {
   memory_[1 * kPageSize] = memory_[2 * kPageSize] = memory_[5 * kPageSize] = 1;
-  const MemoryRanges expected{{address(1), 2}, {address(5), 1}};
-  EXPECT_EQ(scan(), expected);
-  EXPECT_EQ(look(address(0), address(8)), expected);
+  // Only looked at: zeros, and nobody's, which an older kernel does not tell.
+  EXPECT_EQ(static_cast<volatile char*>(memory_)[7 * kPageSize], 0);
+  const MemoryRanges written{{address(1), 2}, {address(5), 1}};
+  const MemoryRanges all{{address(1), 2}, {address(5), 1}, {address(7), 1}};
+  EXPECT_EQ(look(address(0), address(8)), all);
+  const MemoryRanges scanned = scan();
+  EXPECT_TRUE(scanned == written || scanned == all);
   EXPECT_EQ(look(address(0), address(0) + (512ULL << 30)), MemoryRanges()) << "it would take a minute";
 }
 
