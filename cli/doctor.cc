@@ -41,6 +41,22 @@ int number_in(const std::string& text) {
   return number;
 }
 
+// Seconds that a last checkpoint may take here: of the tasks that run in that partition (nullptr: in any), or as long
+// as the longest of all that were made if none runs there. 0: nobody knows.
+double longest_last(const std::vector<Sample>& metrics, const std::string* partition) {
+  double longest = 0;
+  for (const auto& sample : metrics) {
+    if (sample.name != "stasis_last_checkpoint_seconds") continue;
+    const auto label = sample.labels.find("partition");
+    if (partition != nullptr && (label == sample.labels.end() || label->second != *partition)) continue;
+    longest = std::max(longest, sample.value);
+  }
+  const double made = value_of(metrics, "stasis_checkpoint_longest_seconds");
+  return longest == 0 || partition == nullptr ? std::max(longest, made) : longest;
+}
+
+int whole_seconds(double seconds) { return static_cast<int>(seconds) + 1; }
+
 Finding judge_proctrack(const std::string& type) {
   if (type == "proctrack/cgroup") return {"proctrack", State::ok, type, ""};
   if (type == "proctrack/linuxproc") {
@@ -109,17 +125,47 @@ Findings judge_slurm(const SlurmConf& slurm, const Config& config) {
 
 Finding judge_kill_wait(const SlurmConf& slurm, const std::vector<Sample>& metrics) {
   const std::string text = value_of(slurm, "KillWait");
-  const int kill_wait = number_in(text);
-  const double longest = value_of(metrics, "stasis_checkpoint_longest_seconds");
+  const double longest = longest_last(metrics, nullptr);
   if (longest == 0) {
     return {"kill wait", State::ok,
             fmt::format("KillWait={}; no checkpoint was made here yet to compare it with", text), ""};
   }
-  const std::string compared = fmt::format("KillWait={}; the longest checkpoint here took {:.1f} s", text, longest);
-  if (longest < kill_wait) return {"kill wait", State::ok, compared, ""};
-  return {"kill wait", State::warn, compared + ": one that begins with a preemption would be cut off",
-          fmt::format("KillWait={} in slurm.conf, or a GraceTime for the partitions that are preempted",
-                      static_cast<int>(longest * 1.5) + 1)};
+  const std::string compared = fmt::format("KillWait={}; a last checkpoint here may take {:.1f} s", text, longest);
+  if (longest < number_in(text)) return {"kill wait", State::ok, compared, ""};
+  return {"kill wait", State::warn, compared + ": one that begins with a `scontrol requeue` would be cut off",
+          fmt::format("KillWait={} in slurm.conf", whole_seconds(longest))};
+}
+
+Finding judge_grace_times(const SlurmConf& slurm, const std::vector<SlurmConf>& partitions,
+                          const std::vector<Sample>& metrics) {
+  const std::string type = value_of(slurm, "PreemptType");
+  if (type.empty() || type == "(null)" || type == "preempt/none") {
+    return {"grace time", State::ok, "no job is preempted", ""};
+  }
+  const int kill_wait = number_in(value_of(slurm, "KillWait"));
+  std::string enough;
+  std::string short_ones;
+  std::string fixes;
+  for (const auto& partition : partitions) {
+    const std::string mode = value_of(partition, "PreemptMode");
+    if (mode != "REQUEUE" && mode != "CANCEL") continue;
+    const std::string name = value_of(partition, "PartitionName");
+    const int there_is = number_in(value_of(partition, "GraceTime")) + kill_wait;
+    const double longest = longest_last(metrics, &name);
+    const std::string said = fmt::format("{} {} s", name, there_is);
+    if (longest < there_is) {
+      enough += (enough.empty() ? "" : ", ") + said;
+    } else {
+      short_ones += (short_ones.empty() ? "" : ", ") + said + fmt::format(", and one may take {:.1f} s", longest);
+      fixes += (fixes.empty() ? "" : ", ") + fmt::format("{} GraceTime={}", name, whole_seconds(longest) - kill_wait);
+    }
+  }
+  if (!short_ones.empty()) {
+    return {"grace time", State::warn, "a preemption leaves a last checkpoint too little time: " + short_ones,
+            "of the partition " + fixes};
+  }
+  if (enough.empty()) return {"grace time", State::ok, "no partition's jobs are preempted", ""};
+  return {"grace time", State::ok, "a preemption leaves a last checkpoint: " + enough, ""};
 }
 
 Finding judge_clock(std::time_t here, std::time_t slurmctld) {

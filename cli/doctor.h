@@ -31,8 +31,11 @@ using SlurmConf = std::map<std::string, std::string>;
 Finding judge_criu(const std::string& version, const std::string& kernel);
 // slurm.conf as slurmctld has it.
 Findings judge_slurm(const SlurmConf& slurm, const Config& config);
-// KillWait, which is what a last checkpoint has when nobody gave notice, against what checkpoints have taken here.
+// KillWait, which is what a last checkpoint has when nobody gave notice, against what checkpoints take here.
 Finding judge_kill_wait(const SlurmConf& slurm, const std::vector<Sample>& metrics);
+// The same where jobs are preempted: they have the GraceTime of their partition besides.
+Finding judge_grace_times(const SlurmConf& slurm, const std::vector<SlurmConf>& partitions,
+                          const std::vector<Sample>& metrics);
 Finding judge_clock(std::time_t here, std::time_t slurmctld);
 // The lines of plugstack.conf and of the files it includes, by file. `plugin_there`: the plugin's file.
 Finding judge_plugstack(const std::map<std::string, std::string>& files, bool plugin_there);

@@ -11,6 +11,7 @@
 #include "cli/doctor.h"
 #include "cli/slurm_command.h"
 #include "common/read_file.h"
+#include "common/slurm_client.h"
 
 namespace stasis {
 namespace {
@@ -74,6 +75,15 @@ bool is_plugin_there(const SlurmConf& slurm) {
   return false;
 }
 
+Finding look_at_grace_times(const Config& config, const SlurmConf& slurm, const std::vector<Sample>& metrics) {
+  const auto text = run_slurm(config, "scontrol", {"-o", "show", "partition"});
+  if (!text) return {"grace time", Finding::State::warn, text.error().message, "slurmctld has to tell its partitions"};
+  std::vector<SlurmConf> partitions;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) partitions.push_back(parse_scontrol_line(line));
+  return judge_grace_times(slurm, partitions, metrics);
+}
+
 }  // namespace
 
 Findings look_at_slurm(const Config& config, const std::vector<Sample>& metrics) {
@@ -86,6 +96,7 @@ Findings look_at_slurm(const Config& config, const std::vector<Sample>& metrics)
   Findings findings{{"slurmctld", Finding::State::ok, "answers, cluster " + value_of(slurm, "ClusterName"), ""}};
   for (auto& finding : judge_slurm(slurm, config)) findings.push_back(std::move(finding));
   findings.push_back(judge_kill_wait(slurm, metrics));
+  findings.push_back(look_at_grace_times(config, slurm, metrics));
   if (const auto at = answered_at(*text); at > 0) findings.push_back(judge_clock(now, at));
   std::string stack = value_of(slurm, "PlugStackConfig");
   if (stack.empty()) {

@@ -58,7 +58,7 @@ struct Policy {
   bool check_cpu = true;  // that nothing is missing where a job goes on
   RestoreFailure restore_failure = RestoreFailure::hold;
   bool users_may_opt_out = true;
-  // A last dump starts this long before the end, on top of what the job's dumps have taken so far.
+  // A last dump starts this long before the end, on top of what it may take (daemon/dump_budget.h).
   std::chrono::seconds final_dump_margin{10};
   // Past it a dump is given up and the job goes on. Half a TiB at 300 MiB/s takes about this long.
   std::chrono::seconds dump_timeout{std::chrono::minutes(30)};

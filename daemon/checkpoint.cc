@@ -191,6 +191,8 @@ Result<Message> Checkpoint::make() {
   result.add("number", number_).add("bytes", static_cast<std::int64_t>(bytes_)).add("frozen_us", frozen_us_);
   result.add("took_ms", microseconds_since(start) / 1000).add("shared", static_cast<std::int64_t>(files_->shared()));
   result.add("known", static_cast<std::int64_t>(memory_->known_bytes()));
+  result.add("memory", static_cast<std::int64_t>(files_->memory()));
+  result.add("fresh", static_cast<std::int64_t>(memory_->new_bytes()));
   if (!untracked_.empty()) result.add("untracked", printable(untracked_));
   note_in_slurm(result);
   // The run's next one, if there is any, has a directory of its own.

@@ -188,7 +188,7 @@ void Daemon::clean_store_later() {
 // A file of some KiB on the node's own disk: the one thing that is not worth a worker.
 void Daemon::write_metrics() {
   if (services_.config.metrics_file.empty()) return;
-  const auto text = services_.metrics.text(runs_.size(), services_.workers.count());
+  const auto text = services_.metrics.text(runs_.size(), services_.workers.count(), last_checkpoints(runs()));
   const auto written = write_metrics_file(services_.config.metrics_file, text);
   if (!written && !metrics_fail_) services_.log.warning("no metrics: {}", written.error().message);
   metrics_fail_ = !written;
@@ -333,13 +333,17 @@ void Daemon::on_ask(int socket, const Message& message, const PeerCredentials& p
   }
 }
 
-void Daemon::on_question(int socket, const Message& message, const PeerCredentials& peer) {
+std::vector<RunKeeperPtr> Daemon::runs() const {
   std::vector<RunKeeperPtr> runs;
   runs.reserve(runs_.size());
   for (const auto& [fd, keeper] : runs_) runs.push_back(keeper);
+  return runs;
+}
+
+void Daemon::on_question(int socket, const Message& message, const PeerCredentials& peer) {
   // He is waited for until he is answered, and his connection's number may be another's by then: his patience is not.
   awaited_[socket] = 1;
-  questions_.answer(socket, message, peer, runs, [this, socket, who = strangers_.at(socket).patience] {
+  questions_.answer(socket, message, peer, runs(), [this, socket, who = strangers_.at(socket).patience] {
     const auto stranger = strangers_.find(socket);
     if (stranger != strangers_.end() && stranger->second.patience == who) forget_stranger(socket);
   });

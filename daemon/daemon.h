@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/keys.h"
 #include "common/message_socket.h"
@@ -37,6 +38,7 @@ class Daemon {
   void on_admit(int socket, const Message& message);
   void on_capsule(int socket, const Message& message, const PeerCredentials& peer);
   void on_ask(int socket, const Message& message, const PeerCredentials& peer);
+  std::vector<RunKeeperPtr> runs() const;
   void on_question(int socket, const Message& message, const PeerCredentials& peer);
   void answer(int asker, const std::string& name, Message result);
   void lose_run(int socket);

@@ -49,6 +49,8 @@ class JobMemory {
   // The next checkpoint will know what this one has.
   void remember(const Manifest& published);
 
+  // Bytes of the job's memory that the store did not have.
+  std::uint64_t new_bytes() const { return capture_->new_pages() * kPageSize; }
   // Bytes of the job's memory that were not even read while it stood still.
   std::uint64_t known_bytes() const { return left_out_.known_bytes(); }
 

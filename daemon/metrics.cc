@@ -19,6 +19,14 @@ std::string label(std::string_view text) {
   return word;
 }
 
+// Of Slurm's: as it is, but for what would end it.
+std::string label_of(std::string text) {
+  for (char& letter : text) {
+    if (letter == '"' || letter == '\\' || static_cast<unsigned char>(letter) < ' ') letter = '_';
+  }
+  return text;
+}
+
 class Text {
  public:
   void head(const char* name, const char* type, const char* help) {
@@ -75,7 +83,8 @@ void Metrics::restore_ended(Restore outcome) { ++restores_[outcome == Restore::d
 
 void Metrics::work_lost(std::chrono::seconds lost) { lost_ += lost; }
 
-std::string Metrics::text(std::size_t protected_tasks, std::size_t workers) const {
+std::string Metrics::text(std::size_t protected_tasks, std::size_t workers,
+                          const std::map<std::string, double>& last_checkpoints) const {
   Text text;
   text.head("stasis_checkpoints_total", "counter",
             "Attempts at a checkpoint, by what came of them and what they were for.");
@@ -100,6 +109,11 @@ std::string Metrics::text(std::size_t protected_tasks, std::size_t workers) cons
   text.value("stasis_checkpoint_seconds_sum", "", took_sum_);
   text.value("stasis_checkpoint_seconds_count", "", frozen_count_);
   text.lone("stasis_checkpoint_longest_seconds", "gauge", "How long the longest checkpoint took.", longest_);
+  text.head("stasis_last_checkpoint_seconds", "gauge",
+            "How long a last checkpoint may take of the tasks that run here, at most, by partition.");
+  for (const auto& [partition, seconds] : last_checkpoints) {
+    text.value("stasis_last_checkpoint_seconds", fmt::format("{{partition=\"{}\"}}", label_of(partition)), seconds);
+  }
   text.lone("stasis_checkpoint_bytes_total", "counter", "Bytes written to the store.", bytes_);
   text.head("stasis_restores_total", "counter", "Attempts at resuming a task from a checkpoint.");
   for (const auto& [outcome, count] : restores_) {

@@ -27,7 +27,8 @@ class Metrics {
   void work_lost(std::chrono::seconds lost);
 
   // In the text exposition format. What is counted somewhere else comes as arguments.
-  std::string text(std::size_t protected_tasks, std::size_t workers) const;
+  std::string text(std::size_t protected_tasks, std::size_t workers,
+                   const std::map<std::string, double>& last_checkpoints) const;
 
  private:
   void count_frozen(double seconds);

@@ -90,7 +90,8 @@ std::vector<Message> Questions::known(const Message& question, const PeerCredent
       messages.push_back(describe_run(keeper->run(), keeper->phase(), keeper->record(), std::time(nullptr)));
     }
   } else if (verb == verb::kStats) {
-    messages.push_back(Message("stats").add("text", services_.metrics.text(runs.size(), services_.workers.count())));
+    messages.push_back(Message("stats").add(
+        "text", services_.metrics.text(runs.size(), services_.workers.count(), last_checkpoints(runs))));
   } else if (verb == verb::kLog) {
     messages = describe_log(log_.lines(job_in(question), peer.uid));
   }

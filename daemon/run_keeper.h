@@ -8,16 +8,19 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/message_socket.h"
 #include "daemon/checkpoint.h"
 #include "daemon/checkpoint_cost.h"
+#include "daemon/dump_budget.h"
 #include "daemon/event_loop.h"
 #include "daemon/run.h"
 #include "daemon/run_record.h"
@@ -57,6 +60,8 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   Phase phase() const { return phase_; }
   const RunRecord& record() const { return record_; }
   int socket() const { return socket_.get(); }
+  // A last checkpoint, if it began now, as far as anybody knows.
+  std::chrono::milliseconds last_takes() const;
 
  private:
   struct Wanted {
@@ -86,8 +91,9 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   bool tries_early() const;
   void look_at_job();
   void on_job(const Message& job);
-  void schedule_last(std::time_t end);
-  std::chrono::milliseconds last_takes() const;
+  void schedule_last();
+  void look_at_memory();
+  void judge_grace(const PartitionInfo& partition);
   void adapt_interval(const Message& result);
   // The program is told to write a checkpoint of its own, instead of a dump.
   bool by_signal() const;
@@ -123,18 +129,23 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   std::uint32_t restoring_generation_ = 0;
   bool streams_ = true;                        // criu restores while the memory is fetched, until that has failed once
   std::vector<std::string> lost_connections_;  // that this run goes on without
-  // Of the last checkpoint, publishing included; before the first one a guess that is right for small jobs.
-  std::chrono::milliseconds cost_{2000};
+  DumpBudget budget_;
   CheckpointCost job_pays_{std::thread::hardware_concurrency()};
   bool undumpable_ = false;  // criu has refused this run, whose method lets us try the signal then
   EventLoop::TimerId interval_timer_ = 0;
   bool begins_here_ = false;  // not from a checkpoint of its own, nor before this daemon
   JobId origin_ = 0;          // the job whose checkpoint it goes on from; 0: it is itself
   std::optional<std::chrono::milliseconds> rest_of_interval_;  // behind the early first checkpoint
+  std::time_t end_ = 0;                                        // of its time limit
   EventLoop::TimerId end_timer_ = 0;
+  EventLoop::TimerId memory_timer_ = 0;
+  bool grace_is_judged_ = false;
   EventLoop::TimerId grace_timer_ = 0;
 };
 
 using RunKeeperPtr = std::shared_ptr<RunKeeper>;
+
+// How long the longest of their last checkpoints would take, in seconds, by partition.
+std::map<std::string, double> last_checkpoints(const std::vector<RunKeeperPtr>& runs);
 
 }  // namespace stasis

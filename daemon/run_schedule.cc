@@ -4,7 +4,9 @@
 #include <random>
 #include <utility>
 
+#include "common/capsule_processes.h"
 #include "common/checkpoint_comment.h"
+#include "common/memory_use.h"
 #include "common/protocol.h"
 #include "common/time_spec.h"
 #include "daemon/job_fields.h"
@@ -17,6 +19,8 @@ namespace {
 
 // Between attempts at a checkpoint that has to be made before the job leaves.
 constexpr std::chrono::seconds kTryAgain{3};
+// A job that has so little time left before its last checkpoint does not grow much any more.
+constexpr std::chrono::seconds kSoon{10};
 
 // A tenth of the interval at most, so that jobs of one array do not all write at the same moment.
 std::chrono::milliseconds jittered(std::chrono::milliseconds interval) {
@@ -47,7 +51,7 @@ void RunKeeper::on_running() {
 }
 
 void RunKeeper::cancel_timers() {
-  for (const auto timer : {interval_timer_, end_timer_, grace_timer_}) services_.loop.cancel(timer);
+  for (const auto timer : {interval_timer_, end_timer_, memory_timer_, grace_timer_}) services_.loop.cancel(timer);
 }
 
 void RunKeeper::schedule_next(bool first) {
@@ -115,9 +119,14 @@ void RunKeeper::on_job(const Message& job) {
     tell(Message(verb::kAttached).add("excluded", run_.excluded));
   }
   if (job.has("preempt")) return leave_preempted();
-  if (const auto end = job.get_int("end", 1, INT64_MAX)) schedule_last(*end);
+  if (const auto end = job.get_int("end", 1, INT64_MAX)) {
+    end_ = *end;
+    schedule_last();
+  }
   const auto partition = services_.partitions.find(run_.facts.partition);
-  if (partition == services_.partitions.end() || partition->second.grace.count() == 0) return;
+  if (partition == services_.partitions.end()) return;
+  judge_grace(partition->second);
+  if (partition->second.grace.count() == 0) return;
   // Slurm tells nobody on the node that a grace time has begun: it has to be asked, four times as often as needed.
   services_.loop.cancel(grace_timer_);
   const auto every = std::max<std::chrono::seconds>(partition->second.grace / 4, std::chrono::seconds(5));
@@ -126,25 +135,59 @@ void RunKeeper::on_job(const Message& job) {
   });
 }
 
-// Half as long again as the previous one took, or what the program asked for. Whoever is to fall back to the signal
-// needs the time for both.
+// Or what the program asked for. Whoever is to fall back to the signal needs the time for both.
 std::chrono::milliseconds RunKeeper::last_takes() const {
   const CheckpointMethod& method = run_.protection.method;
   if (by_signal()) return method.patience;
   const bool may_fall_back = method.kind == CheckpointMethod::Kind::automatic && record_.number == 0;
-  return cost_ * 3 / 2 + (may_fall_back ? method.patience : std::chrono::seconds(0));
+  const auto dump = std::min<std::chrono::milliseconds>(budget_.expected(services_.speed), policy().dump_timeout);
+  return dump + (may_fall_back ? method.patience : std::chrono::seconds(0));
 }
 
-// The last checkpoint before the time limit. A program may ask for more time than its job has: half of the run is its
-// own.
-void RunKeeper::schedule_last(std::time_t end) {
+// The last checkpoint before the time limit. A job may need more time for it than it has: half of the run is its own.
+// It may grow until then, so its memory is looked at half way, and half way from there, and so on.
+void RunKeeper::schedule_last() {
   services_.loop.cancel(end_timer_);
-  const std::chrono::milliseconds half = std::chrono::seconds(end - record_.began) / 2;
-  const auto left = std::chrono::milliseconds(std::chrono::seconds(end - std::time(nullptr))) -
-                    policy().final_dump_margin - std::min(last_takes(), half);
-  end_timer_ = services_.loop.after(std::max(left, std::chrono::milliseconds(0)), [self = shared_from_this()] {
+  const std::chrono::milliseconds left = std::chrono::seconds(end_ - std::time(nullptr));
+  const std::chrono::milliseconds half = std::chrono::seconds(end_ - record_.began) / 2;
+  const auto wait = left - policy().final_dump_margin - std::min(last_takes(), half);
+  end_timer_ = services_.loop.after(std::max(wait, std::chrono::milliseconds(0)), [self = shared_from_this()] {
+    self->services_.log.info(
+        "job={} has {} s to its time limit, and {} of memory: its last checkpoint may take {:.1f} s", self->run_.name(),
+        self->end_ - std::time(nullptr), format_size(self->budget_.memory()),
+        static_cast<double>(self->last_takes().count()) / 1e3);
     self->checkpoint(Afterwards::requeue, "time_limit");
   });
+  if (memory_timer_ != 0 || wait <= kSoon) return;
+  memory_timer_ = services_.loop.after(wait / 2, [self = shared_from_this()] { self->look_at_memory(); });
+}
+
+void RunKeeper::look_at_memory() {
+  work(
+      [run = run_](const WorkerLine&) {
+        Message message("memory");
+        const auto processes = capsule_processes(run.init);
+        if (processes) message.add("bytes", static_cast<std::int64_t>(memory_to_dump(tree_of(*processes, run.root))));
+        return message;
+      },
+      [this](const Message& memory) {
+        memory_timer_ = 0;
+        if (!active()) return;
+        if (const auto bytes = memory.get_int("bytes", 0, INT64_MAX)) budget_.see(static_cast<std::uint64_t>(*bytes));
+        schedule_last();
+      });
+}
+
+// What a preemption leaves a job for its last checkpoint is the site's to give, so its administrator is told, once.
+void RunKeeper::judge_grace(const PartitionInfo& partition) {
+  const bool ends_jobs = partition.preempt_mode == "REQUEUE" || partition.preempt_mode == "CANCEL";
+  const auto there_is = partition.grace + services_.kill_wait;
+  if (!ends_jobs || last_takes() <= there_is || std::exchange(grace_is_judged_, true)) return;
+  services_.log.warning(
+      "job={} would lose what it has computed since its last checkpoint: another one may take {:.1f} s, and a "
+      "preemption "
+      "leaves it {} s, GraceTime of the partition {} and KillWait",
+      run_.name(), static_cast<double>(last_takes().count()) / 1e3, there_is.count(), run_.facts.partition);
 }
 
 // Within a grace time Slurm requeues a job that ends by itself. Asked to requeue it then, Slurm would not forget that
@@ -259,11 +302,15 @@ void RunKeeper::on_checkpoint_end(const Wanted& wanted, const Message& result) {
   if (wanted.answer) wanted.answer(result);
   if (result.verb() == "checkpointed") {
     adapt_interval(result);
-    cost_ = std::chrono::milliseconds(result.get_int("took_ms", 0, INT64_MAX).value_or(0));
+    const auto number = [&result](const char* key) { return result.get_int(key, 0, INT64_MAX).value_or(0); };
+    const DumpCost cost{static_cast<std::uint64_t>(number("memory")), static_cast<std::uint64_t>(number("fresh")),
+                        std::chrono::milliseconds(number("took_ms"))};
+    budget_.note(cost);
+    services_.speed.note(cost);
     const auto bytes = static_cast<unsigned long long>(result.get_int("bytes", 0, INT64_MAX).value_or(0));
     services_.log.info("job={} checkpoint {} ({}) done {} in {:.2f} s, frozen {:.3f} s; bytes={} shared={} known={}",
                        run_.name(), result.get("number").value_or("?"), wanted.order.reason, format_size(bytes),
-                       static_cast<double>(cost_.count()) / 1e3,
+                       static_cast<double>(cost.took.count()) / 1e3,
                        static_cast<double>(result.get_int("frozen_us", 0, INT64_MAX).value_or(0)) / 1e6, bytes,
                        result.get("shared").value_or("0"), result.get("known").value_or("0"));
     if (const auto untracked = result.get("untracked")) {
@@ -328,6 +375,16 @@ void RunKeeper::judge_signal() {
         }
         tell(Message(verb::kDeliver));
       });
+}
+
+std::map<std::string, double> last_checkpoints(const std::vector<RunKeeperPtr>& runs) {
+  std::map<std::string, double> longest;
+  for (const auto& keeper : runs) {
+    if (keeper->phase() != RunKeeper::Phase::running) continue;
+    double& seconds = longest[keeper->run().facts.partition];
+    seconds = std::max(seconds, static_cast<double>(keeper->last_takes().count()) / 1e3);
+  }
+  return longest;
 }
 
 }  // namespace stasis

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/slurm_client.h"
 #include "common/store.h"
+#include "daemon/dump_budget.h"
 #include "daemon/event_loop.h"
 #include "daemon/job_parts.h"
 #include "daemon/metrics.h"
@@ -34,6 +35,7 @@ struct Services {
   std::map<std::string, PartitionInfo> partitions;
   JobParts parts;
   Metrics metrics;
+  NodeSpeed speed;
 };
 
 // What a worker may take for an answer from slurmctld.

@@ -175,7 +175,7 @@ def test_doctor_finds_the_bed_healthy_and_says_what_is_not(bed):
     told = document(bed, "n1", "doctor")
     assert told["healthy"], told
     states = {one["check"]: one["state"] for one in told["findings"]}
-    assert {"daemon", "criu", "kernel", "proctrack", "requeue", "kill wait", "clock", "plugstack", "key", "store"} <= set(states)
+    assert {"daemon", "criu", "kernel", "proctrack", "requeue", "kill wait", "grace time", "clock", "plugstack", "key", "store"} <= set(states)
     prints = {re.search(r"fingerprint (\w+)", bed.sh(node, "stasis doctor"))[1] for node in bed.nodes}
     assert len(prints) == 1
     bed.sh("n1", "mv /etc/stasis/key /etc/stasis/key.away")

@@ -1,5 +1,6 @@
 """A protected job outlives whatever makes it leave its node, and ends as if nothing had been."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,38 @@ def test_time_limit(bed, same_as_undisturbed):
     script = counting(260)
     job = bed.submit(script, "--checkpoint-every=1h", "-t", "1")
     same_as_undisturbed(job, script, timeout=240)
+    assert job.restarts() == 1
+
+
+# Takes memory when its file is there.
+GROWING = """#!/usr/bin/env python3
+import os, sys, time
+held = b""
+for i in range(260):
+    if not held and os.path.exists(sys.argv[1]):
+        held = os.urandom(1 << 30)
+    print("step", i, flush=True)
+    time.sleep(0.25)
+sys.exit(7)
+"""
+
+
+def test_a_job_that_has_grown_has_more_time_before_its_limit(bed, same_as_undisturbed):
+    script = GROWING.replace("sys.argv[1]", "'/home/alice/grow'")
+    job = bed.submit(script, "--checkpoint-every=1h", "-t", "1", "--mem=1500")
+    node = job.wait_running()
+    job.wait_lines(4)
+    bed.sh(node, f"stasis checkpoint {job.id}")
+    try:
+        bed.sh("ctl", "touch /home/alice/grow")
+        line = rf"job={job.id}\.batch has (\d+) s to its time limit, and (\S+ \S+) of memory: its last checkpoint may take (\S+) s"
+        left, memory, takes = eventually(lambda: re.search(line, bed.log(node)), 60, "it leaves").groups()
+        assert memory == "1.0 GiB"
+        assert float(takes) > 1, "as small as it was at its checkpoint it took a tenth of that"
+        assert int(left) >= 5 + float(takes) - 1, "the margin of this bed, and that"
+    finally:
+        bed.sh("ctl", "rm -f /home/alice/grow")
+    same_as_undisturbed(job, script, "--mem=1500", timeout=240)
     assert job.restarts() == 1
 
 

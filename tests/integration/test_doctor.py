@@ -12,7 +12,9 @@ def conf(site, **values):
     values = {
         "ClusterName": "testing", "JobRequeue": "1", "KillWait": "30 sec", "PluginDir": str(site.directory / "plugins"),
         "PlugStackConfig": str(site.directory / "plugstack.conf"), "ProctrackType": "proctrack/cgroup",
+        "PreemptType": "preempt/partition_prio",
     } | values
+    site.fakes.answer("scontrol", "-o", "show", "partition", out="PartitionName=main PreemptMode=REQUEUE GraceTime=60 State=UP\n")
     site.fakes.answer(
         "scontrol", "show", "config",
         out=f"Configuration data as of {int(time.time())}\n" + "".join(f"{key:<24}= {value}\n" for key, value in values.items()),
@@ -52,7 +54,7 @@ def states(site):
 def test_a_node_that_is_set_up_right_has_no_bad_finding(well, start_daemon):
     start_daemon().wait_log("ready: ")
     assert states(well) == dict.fromkeys(
-        ["daemon", "criu", "kernel", "memory", "slurmctld", "proctrack", "requeue", "requeue delay", "kill wait", "clock", "plugstack",
+        ["daemon", "criu", "kernel", "memory", "slurmctld", "proctrack", "requeue", "requeue delay", "kill wait", "grace time", "clock", "plugstack",
          "key", "local", "store"], "ok",
     )
     assert not [path for path in (well.directory / "store").iterdir() if path.name.startswith(".doctor")]
@@ -75,14 +77,19 @@ def test_a_node_that_is_set_up_right_has_no_bad_finding(well, start_daemon):
         (lambda site: site.configure("defaults:\n  requeue_begin_now: false\n"), "requeue delay", "warn"),
         (lambda site: site.fakes.answer("scontrol", "show", "config", out="Configuration data as of 1795246151\nClusterName = testing\n"), "clock", "bad"),
         (lambda site: site.fakes.answer("scontrol", "show", "config", err="error: away\n", status=1), "slurmctld", "bad"),
+        (lambda site: site.fakes.answer("scontrol", "-o", "show", "partition", err="error: away\n", status=1), "grace time", "warn"),
         (lambda site: None, "daemon", "warn"),
     ],
     ids=["old criu", "kernel", "linuxproc", "pgid", "no requeue", "no plugstack", "not in plugstack", "no plugin", "open key",
-         "no store", "no place for a store", "delay", "clock", "slurmctld", "no daemon"],
+         "no store", "no place for a store", "delay", "clock", "slurmctld", "no partitions", "no daemon"],
 )
 def test_what_is_wrong_is_found(well, spoils, check, state):
     spoils(well)
     assert states(well)[check] == state
+
+
+def test_what_a_preemption_leaves_is_told(well):
+    assert findings(well)["grace time"]["text"] == "a preemption leaves a last checkpoint: main 90 s"
 
 
 def test_the_fingerprint_of_a_key_is_the_keys(well):

@@ -19,15 +19,38 @@ TEST(Doctor, TheKernelSaysWhichCriuItNeeds) {
   EXPECT_EQ(judge_criu("", "6.12.0").state, State::bad);
 }
 
-TEST(Doctor, KillWaitIsComparedWithWhatCheckpointsTook) {
-  const auto took = [](double seconds) {
-    return std::vector<Sample>{{"stasis_checkpoint_longest_seconds", {}, seconds}};
-  };
+std::vector<Sample> took(double seconds) { return {{"stasis_checkpoint_longest_seconds", {}, seconds}}; }
+
+TEST(Doctor, KillWaitIsComparedWithWhatCheckpointsTake) {
   EXPECT_EQ(judge_kill_wait({{"KillWait", "30 sec"}}, took(12)).state, State::ok);
   EXPECT_EQ(judge_kill_wait({{"KillWait", "30 sec"}}, {}).state, State::ok);
   const auto slow = judge_kill_wait({{"KillWait", "30 sec"}}, took(40));
   EXPECT_EQ(slow.state, State::warn);
-  EXPECT_THAT(slow.fix, HasSubstr("KillWait=61"));
+  EXPECT_THAT(slow.fix, HasSubstr("KillWait=41"));
+  const std::vector<Sample> runs{{"stasis_last_checkpoint_seconds", {{"partition", "long"}}, 31}};
+  EXPECT_EQ(judge_kill_wait({{"KillWait", "30 sec"}}, runs).state, State::warn) << "of a task that runs";
+}
+
+TEST(Doctor, GraceTimesAreComparedWithTheTasksOfTheirPartitions) {
+  const SlurmConf slurm{{"PreemptType", "preempt/partition_prio"}, {"KillWait", "30 sec"}};
+  const auto partition = [](const char* name, const char* mode, const char* grace) {
+    return SlurmConf{{"PartitionName", name}, {"PreemptMode", mode}, {"GraceTime", grace}};
+  };
+  const std::vector<SlurmConf> partitions{partition("low", "REQUEUE", "0"), partition("mid", "CANCEL", "60"),
+                                          partition("top", "OFF", "0"), partition("held", "SUSPEND", "0")};
+  const auto runs = [](const char* where, double seconds) {
+    return std::vector<Sample>{{"stasis_last_checkpoint_seconds", {{"partition", where}}, seconds}};
+  };
+  const auto fine = judge_grace_times(slurm, partitions, runs("mid", 80));
+  EXPECT_EQ(fine.state, State::ok);
+  EXPECT_THAT(fine.text, HasSubstr(": low 30 s, mid 90 s"));
+  const auto low = judge_grace_times(slurm, partitions, runs("low", 80));
+  EXPECT_EQ(low.state, State::warn);
+  EXPECT_THAT(low.text, HasSubstr(": low 30 s, and one may take 80.0 s"));
+  EXPECT_EQ(low.fix, "of the partition low GraceTime=51");
+  EXPECT_EQ(judge_grace_times(slurm, partitions, runs("top", 800)).state, State::ok);
+  EXPECT_EQ(judge_grace_times(slurm, partitions, took(31)).state, State::warn) << "where nothing runs now";
+  EXPECT_EQ(judge_grace_times({{"PreemptType", "preempt/none"}}, partitions, took(800)).state, State::ok);
 }
 
 TEST(Doctor, APluginThatIsRequiredDrainsNodes) {

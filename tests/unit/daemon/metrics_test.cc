@@ -30,7 +30,7 @@ TEST(Metrics, CountsCheckpointsByOutcomeAndReason) {
   metrics.checkpoint_ended("preempted", Message("signalled").add("took_ms", 9000), std::chrono::seconds(5));
   metrics.checkpoint_ended("preempted", Message("skipped").add("reason", "unsupported"), std::chrono::seconds(0));
   metrics.checkpoint_ended("preempted", Message("lost"), std::chrono::seconds(0));
-  const std::string text = metrics.text(3, 2);
+  const std::string text = metrics.text(3, 2, {{"long", 12.5}});
   EXPECT_THAT(text, HasSubstr("\nstasis_checkpoints_total{outcome=\"made\",reason=\"interval\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_checkpoints_total{outcome=\"left\",reason=\"steps_leave\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_checkpoints_total{outcome=\"signalled\",reason=\"preempted\"} 1\n"));
@@ -42,13 +42,14 @@ TEST(Metrics, CountsCheckpointsByOutcomeAndReason) {
   EXPECT_THAT(text, HasSubstr("\nstasis_checkpoint_seconds_sum 4\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_work_saved_seconds_total 155\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_protected_tasks 3\n"));
+  EXPECT_THAT(text, HasSubstr("\nstasis_last_checkpoint_seconds{partition=\"long\"} 12.5\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_workers 2\n"));
 }
 
 TEST(Metrics, FrozenTimesFillTheirBuckets) {
   Metrics metrics;
   for (const std::int64_t us : {50000, 60000, 700000000}) metrics.checkpoint_ended("interval", made(us, 1), {});
-  const std::string text = metrics.text(0, 0);
+  const std::string text = metrics.text(0, 0, {});
   EXPECT_THAT(text, HasSubstr("_bucket{le=\"0.05\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("_bucket{le=\"0.1\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("_bucket{le=\"600\"} 2\n"));
@@ -61,7 +62,7 @@ TEST(Metrics, CountsRestoresAndWhatWasLost) {
   metrics.restore_ended(Metrics::Restore::done);
   metrics.restore_ended(Metrics::Restore::failed);
   metrics.work_lost(std::chrono::seconds(30));
-  const std::string text = metrics.text(0, 0);
+  const std::string text = metrics.text(0, 0, {});
   EXPECT_THAT(text, HasSubstr("\nstasis_restores_total{outcome=\"done\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_restores_total{outcome=\"failed\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nstasis_work_lost_seconds_total 30\n"));
@@ -71,7 +72,7 @@ TEST(Metrics, EveryLineIsOneThatPrometheusReads) {
   Metrics metrics;
   metrics.checkpoint_ended("inter\"val\n", made(1, 1), std::chrono::seconds(1));
   metrics.restore_ended(Metrics::Restore::done);
-  std::istringstream text(metrics.text(1, 0));
+  std::istringstream text(metrics.text(1, 0, {{"par\"ti\\tion", 1}}));
   const std::regex line(
       "# (HELP [a-z_]+ [ -~]+\\.|TYPE [a-z_]+ (counter|gauge|histogram|summary))|"
       "[a-z_]+(\\{[a-z]+=\"[^\"\\\\]*\"(,[a-z]+=\"[^\"\\\\]*\")*\\})? [0-9.e+-]+");
