@@ -232,6 +232,27 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(bed, same_as_undisturbed
     bed.give_back(node)
 
 
+def test_a_node_whose_disk_is_full_hands_the_job_on(bed, same_as_undisturbed):
+    script = big()
+    job = bed.submit(script, "--checkpoint-every=1h", "--mem=500")
+    first = job.wait_running()
+    job.wait_lines(4)
+    full, third = (name for name in bed.nodes if name != first)
+    bed.sh("ctl", f"scontrol update nodename={third} state=drain reason=test")
+    # A tenth of what the job's memory needs, whole or as it is read.
+    bed.sh(full, "mount -t tmpfs -o size=30m,mode=700 none /var/lib/stasis/local")
+    try:
+        bed.sh(first, f"stasis checkpoint --requeue {job.id}")
+        same_as_undisturbed(job, script, "--mem=500")
+    finally:
+        bed.sh(full, "umount -l /var/lib/stasis/local")
+        bed.sh("ctl", f"scontrol update nodename={third} state=resume")
+    assert f"goes on from checkpoint 1 on {first}" in job.raw_output() and job.restarts() == 2
+    told = bed.log(full)
+    assert STREAMED_IN_VAIN in told
+    assert f"job={job.id}.batch not resumed: checkpoint 1: write an image: No space left on device" in told
+
+
 def test_job_without_a_usable_checkpoint_is_held_with_the_reason(bed):
     job = bed.submit(counting(200), "--checkpoint-every=1h")
     node = job.wait_running()
