@@ -46,62 +46,80 @@ std::string name_of(const StoredBlock& block) {
 
 }  // namespace
 
+struct PageFileWriter::Packing {
+  std::vector<char> pages = std::vector<char>(kBlockBytes);
+  std::size_t size = 0;  // of them
+  // What does not get a sixteenth smaller is not worth being decompressed: there is no room for more.
+  std::vector<char> compressed = std::vector<char>(kBlockBytes - kBlockBytes / 16);
+  std::unique_ptr<ZSTD_CCtx, FreeCompressor> context{ZSTD_createCCtx()};
+  PageBlock block;
+
+  const char* stored() const { return block.encoding == Encoding::zstd ? compressed.data() : pages.data(); }
+};
+
 PageFileWriter::PageFileWriter(Create create, Compression compression, PageSealer sealer)
     : create_(std::move(create)), compression_(compression), sealer_(std::move(sealer)) {}
 
+PageFileWriter::~PageFileWriter() = default;
+
 Result<void> PageFileWriter::add(const char* page) {
-  pending_.append(page, kPageSize);
-  if (pending_.size() < kBlockBytes) return {};
+  if (!pending_ && !spare_.empty()) {
+    pending_ = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  if (!pending_) pending_ = std::make_unique<Packing>();
+  std::copy_n(page, kPageSize, pending_->pages.data() + pending_->size);
+  pending_->size += kPageSize;
+  if (pending_->size < kBlockBytes) return {};
   return pack();
 }
 
-PageFileWriter::Packed PageFileWriter::pack_block(std::string pages, std::uint32_t number) const {
-  Packed packed;
-  packed.block.pages = static_cast<std::uint32_t>(pages.size() / kPageSize);
+PageFileWriter::PackingPtr PageFileWriter::pack_block(PackingPtr packing, std::uint32_t number) const {
+  const std::size_t size = packing->size;
+  PageBlock& block = packing->block = {};
+  block.pages = static_cast<std::uint32_t>(size / kPageSize);
+  block.stored = static_cast<std::uint32_t>(size);
   if (compression_.level > 0) {
-    std::string compressed(pages.size(), '\0');
-    const std::unique_ptr<ZSTD_CCtx, FreeCompressor> context(ZSTD_createCCtx());
-    // What does not get a sixteenth smaller is not worth being decompressed: there is no room for more.
-    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, compression_.level);
+    ZSTD_CCtx* const context = packing->context.get();
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_only);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, compression_.level);
     // The code is of what is stored; this tells whether it becomes what it was.
-    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
-    const std::size_t size =
-        ZSTD_compress2(context.get(), compressed.data(), pages.size() - pages.size() / 16, pages.data(), pages.size());
-    if (ZSTD_isError(size) == 0) {
-      compressed.resize(size);
-      packed.block.encoding = Encoding::zstd;
-      packed.bytes = std::move(compressed);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    const std::size_t compressed =
+        ZSTD_compress2(context, packing->compressed.data(), size - size / 16, packing->pages.data(), size);
+    if (ZSTD_isError(compressed) == 0) {
+      block.encoding = Encoding::zstd;
+      block.stored = static_cast<std::uint32_t>(compressed);
     }
   }
-  if (packed.block.encoding == Encoding::plain) packed.bytes = std::move(pages);
-  packed.block.stored = static_cast<std::uint32_t>(packed.bytes.size());
-  packed.block.code = sealer_.code(number, packed.bytes.data(), packed.bytes.size());
-  return packed;
+  block.code = sealer_.code(number, packing->stored(), block.stored);
+  return packing;
 }
 
 Result<void> PageFileWriter::pack() {
   const auto threads = static_cast<std::size_t>(std::max(compression_.threads, 1));
   while (packing_.size() >= threads) STASIS_TRY(write_one());
   packing_.push_back(std::async(std::launch::async, &PageFileWriter::pack_block, this, std::move(pending_), packed_++));
-  pending_.clear();
   return {};
 }
 
 Result<void> PageFileWriter::write_one() {
-  Packed packed = packing_.front().get();
+  PackingPtr packing = packing_.front().get();
   packing_.pop_front();
-  packed.block.offset = offset_;
+  packing->block.offset = offset_;
   if (!out_) {
     STASIS_LET(out_, create_());
   }
-  STASIS_TRY(out_->append(packed.bytes.data(), packed.bytes.size()));
-  offset_ += packed.block.stored;
-  blocks_.push_back(packed.block);
+  STASIS_TRY(out_->append(packing->stored(), packing->block.stored));
+  offset_ += packing->block.stored;
+  blocks_.push_back(packing->block);
+  packing->size = 0;
+  spare_.push_back(std::move(packing));
   return {};
 }
 
 Result<PageFile> PageFileWriter::finish() {
-  if (!pending_.empty()) STASIS_TRY(pack());
+  if (pending_) STASIS_TRY(pack());
   while (!packing_.empty()) STASIS_TRY(write_one());
   if (out_) STASIS_TRY(out_->sync());
   return PageFile{sealer_.seal(), std::move(blocks_)};

@@ -23,6 +23,7 @@ class PageFileWriter {
   using Create = std::function<Result<std::unique_ptr<OutputFile>>()>;
   // The file is made when there is something to write into it.
   PageFileWriter(Create create, Compression compression, PageSealer sealer);
+  ~PageFileWriter();
 
   // Appends a page of kPageSize bytes.
   Result<void> add(const char* page);
@@ -30,20 +31,21 @@ class PageFileWriter {
   Result<PageFile> finish();
 
  private:
-  struct Packed {
-    PageBlock block;
-    std::string bytes;
-  };
+  // A block on its way, with all the memory that it needs: for the next one, too, since fresh memory costs nearly as
+  // much as compressing.
+  struct Packing;
+  using PackingPtr = std::unique_ptr<Packing>;
   Result<void> pack();
   Result<void> write_one();
-  Packed pack_block(std::string pages, std::uint32_t number) const;
+  PackingPtr pack_block(PackingPtr packing, std::uint32_t number) const;
 
   Create create_;
   std::unique_ptr<OutputFile> out_;
   Compression compression_;
   PageSealer sealer_;
-  std::string pending_;
-  std::deque<std::future<Packed>> packing_;
+  PackingPtr pending_;
+  std::deque<std::future<PackingPtr>> packing_;
+  std::vector<PackingPtr> spare_;
   std::uint32_t packed_ = 0;
   PageBlocks blocks_;
   std::uint64_t offset_ = 0;
