@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/memory_use.h"
 
+#include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <string>
 
 #include "common/read_file.h"
@@ -10,10 +12,10 @@ namespace stasis {
 
 namespace {
 
-// "\nName:    1234 kB": 1234. not_found: there is no such line.
+// "\nName:    1234 kB", in blanks or tabs: 1234. not_found: there is no such line.
 Result<std::uint64_t> value_in(std::string_view text, std::string_view name) {
   const auto at = text.find(name);
-  const auto first = at == std::string_view::npos ? at : text.find_first_not_of(' ', at + name.size());
+  const auto first = at == std::string_view::npos ? at : text.find_first_not_of(" \t", at + name.size());
   if (first == std::string_view::npos) return fail(ErrorKind::not_found, "no such line");
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data() + first, text.data() + text.size(), value);
@@ -21,29 +23,50 @@ Result<std::uint64_t> value_in(std::string_view text, std::string_view name) {
   return value;
 }
 
-}  // namespace
-
-Result<std::uint64_t> parse_smaps_rollup(std::string_view text) {
+// Of all lines of these names, in bytes.
+Result<std::uint64_t> sum_of(std::string_view text, std::initializer_list<std::string_view> names) {
   std::uint64_t kib = 0;
   bool any = false;
-  for (const std::string_view name : {"\nPss_Anon:", "\nPss_Shmem:", "\nSwapPss:"}) {
+  for (const auto name : names) {
     const auto value = value_in(text, name);
-    if (!value && value.error().kind == ErrorKind::corrupt) return fail(ErrorKind::corrupt, "smaps_rollup: no number");
+    if (!value && value.error().kind == ErrorKind::corrupt) return fail(ErrorKind::corrupt, "a line has no number");
     if (!value) continue;
     kib += *value;
     any = true;
   }
-  if (!any) return fail(ErrorKind::corrupt, "smaps_rollup: has none of the lines looked for");
+  if (!any) return fail(ErrorKind::corrupt, "has none of the lines looked for");
   return kib * 1024;
 }
 
+// 0: it cannot be read.
+template <class Parse>
+std::uint64_t memory_in(pid_t pid, const char* file, const Parse& parse) {
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/" + file);
+  return text ? parse(*text).value_or(0) : 0;
+}
+
+}  // namespace
+
+Result<std::uint64_t> parse_smaps_rollup(std::string_view text) {
+  return in_context("smaps_rollup", sum_of(text, {"\nPss_Anon:", "\nPss_Shmem:", "\nSwapPss:"}));
+}
+
+Result<std::uint64_t> parse_status_memory(std::string_view text) {
+  return in_context("status", sum_of(text, {"\nRssAnon:", "\nRssShmem:", "\nVmSwap:"}));
+}
+
 std::uint64_t memory_to_dump(const std::vector<CapsuleProcess>& tree) {
-  std::uint64_t bytes = 0;
+  std::uint64_t sum = 0, largest = 0;
   for (const auto& process : tree) {
-    const auto text = read_file("/proc/" + std::to_string(process.host) + "/smaps_rollup");
-    if (text) bytes += parse_smaps_rollup(*text).value_or(0);
+    const std::uint64_t has = memory_in(process.host, "status", parse_status_memory);
+    sum += has;
+    largest = std::max(largest, has);
   }
-  return bytes;
+  // However much of the rest is shared.
+  if (sum - largest <= largest / 8) return sum;
+  sum = 0;
+  for (const auto& process : tree) sum += memory_in(process.host, "smaps_rollup", parse_smaps_rollup);
+  return sum;
 }
 
 std::uint64_t available_memory() {

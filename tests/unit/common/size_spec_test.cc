@@ -3,9 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include "common/memory_use.h"
 
 namespace stasis {
 namespace {
@@ -26,21 +23,6 @@ TEST(SizeSpec, AnythingElseIsRefusedWithAnExample) {
     ASSERT_FALSE(size) << text;
     EXPECT_THAT(size.error().message, HasSubstr("512MiB"));
   }
-}
-
-TEST(MemoryUse, CountsWhatIsInNoFile) {
-  const auto bytes = parse_smaps_rollup(
-      "55d0-7ffe ---p 00000000 00:00 0    [rollup]\nRss:    4096 kB\nPss:  3000 kB\nPss_Anon:     1000 kB\n"
-      "Pss_File:     1900 kB\nPss_Shmem:       100 kB\nSwap:   50 kB\nSwapPss:              20 kB\n");
-  ASSERT_TRUE(bytes);
-  EXPECT_EQ(*bytes, 1120u * 1024);
-  for (const char* text : {"", "Rss: 1 kB\n", "\nPss_Anon:", "\nPss_Anon: x kB\n"})
-    EXPECT_FALSE(parse_smaps_rollup(text));
-}
-
-TEST(MemoryUse, SeesItsOwnProcess) {
-  EXPECT_GT(memory_to_dump({{::getpid(), 0, 0}}), 100000u);
-  EXPECT_EQ(memory_to_dump({{0, 0, 0}}), 0u) << "there is no such process";
 }
 
 }  // namespace
