@@ -157,12 +157,13 @@ Finding judge_grace_times(const SlurmConf& slurm, const std::vector<SlurmConf>& 
       enough += (enough.empty() ? "" : ", ") + said;
     } else {
       short_ones += (short_ones.empty() ? "" : ", ") + said + fmt::format(", and one may take {:.1f} s", longest);
-      fixes += (fixes.empty() ? "" : ", ") + fmt::format("{} GraceTime={}", name, whole_seconds(longest) - kill_wait);
+      fixes +=
+          (fixes.empty() ? "" : ", ") + fmt::format("GraceTime={} for {}", whole_seconds(longest) - kill_wait, name);
     }
   }
   if (!short_ones.empty()) {
     return {"grace time", State::warn, "a preemption leaves a last checkpoint too little time: " + short_ones,
-            "of the partition " + fixes};
+            fixes + " in slurm.conf"};
   }
   if (enough.empty()) return {"grace time", State::ok, "no partition's jobs are preempted", ""};
   return {"grace time", State::ok, "a preemption leaves a last checkpoint: " + enough, ""};

@@ -47,7 +47,7 @@ TEST(Doctor, GraceTimesAreComparedWithTheTasksOfTheirPartitions) {
   const auto low = judge_grace_times(slurm, partitions, runs("low", 80));
   EXPECT_EQ(low.state, State::warn);
   EXPECT_THAT(low.text, HasSubstr(": low 30 s, and one may take 80.0 s"));
-  EXPECT_EQ(low.fix, "of the partition low GraceTime=51");
+  EXPECT_EQ(low.fix, "GraceTime=51 for low in slurm.conf");
   EXPECT_EQ(judge_grace_times(slurm, partitions, runs("top", 800)).state, State::ok);
   EXPECT_EQ(judge_grace_times(slurm, partitions, took(31)).state, State::warn) << "where nothing runs now";
   EXPECT_EQ(judge_grace_times({{"PreemptType", "preempt/none"}}, partitions, took(800)).state, State::ok);
