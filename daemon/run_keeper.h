@@ -93,7 +93,7 @@ class RunKeeper : public std::enable_shared_from_this<RunKeeper> {
   void on_job(const Message& job);
   void schedule_last();
   void look_at_memory();
-  void judge_grace(const PartitionInfo& partition);
+  void judge_grace();
   void adapt_interval(const Message& result);
   // The program is told to write a checkpoint of its own, instead of a dump.
   bool by_signal() const;

@@ -123,10 +123,9 @@ void RunKeeper::on_job(const Message& job) {
     end_ = *end;
     schedule_last();
   }
+  judge_grace();
   const auto partition = services_.partitions.find(run_.facts.partition);
-  if (partition == services_.partitions.end()) return;
-  judge_grace(partition->second);
-  if (partition->second.grace.count() == 0) return;
+  if (partition == services_.partitions.end() || partition->second.grace.count() == 0) return;
   // Slurm tells nobody on the node that a grace time has begun: it has to be asked, four times as often as needed.
   services_.loop.cancel(grace_timer_);
   const auto every = std::max<std::chrono::seconds>(partition->second.grace / 4, std::chrono::seconds(5));
@@ -174,14 +173,18 @@ void RunKeeper::look_at_memory() {
         memory_timer_ = 0;
         if (!active()) return;
         if (const auto bytes = memory.get_int("bytes", 0, INT64_MAX)) budget_.see(static_cast<std::uint64_t>(*bytes));
+        judge_grace();
         schedule_last();
       });
 }
 
 // What a preemption leaves a job for its last checkpoint is the site's to give, so its administrator is told, once.
-void RunKeeper::judge_grace(const PartitionInfo& partition) {
-  const bool ends_jobs = partition.preempt_mode == "REQUEUE" || partition.preempt_mode == "CANCEL";
-  const auto there_is = partition.grace + services_.kill_wait;
+void RunKeeper::judge_grace() {
+  const auto partition = services_.partitions.find(run_.facts.partition);
+  if (partition == services_.partitions.end()) return;
+  const auto& [grace, mode] = partition->second;
+  const bool ends_jobs = mode == "REQUEUE" || mode == "CANCEL";
+  const auto there_is = grace + services_.kill_wait;
   if (!ends_jobs || last_takes() <= there_is || std::exchange(grace_is_judged_, true)) return;
   services_.log.warning(
       "job={} would lose what it has computed since its last checkpoint: another one may take {:.1f} s, and a "

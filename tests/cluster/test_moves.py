@@ -1,5 +1,6 @@
 """A protected job outlives whatever makes it leave its node, and ends as if nothing had been."""
 
+import json
 import re
 from pathlib import Path
 
@@ -72,7 +73,7 @@ GROWING = """#!/usr/bin/env python3
 import os, sys, time
 held = b""
 for i in range(260):
-    if not held and os.path.exists(sys.argv[1]):
+    if not held and os.path.exists('/home/alice/grow'):
         held = os.urandom(1 << 30)
     print("step", i, flush=True)
     time.sleep(0.25)
@@ -81,8 +82,7 @@ sys.exit(7)
 
 
 def test_a_job_that_has_grown_has_more_time_before_its_limit(bed, same_as_undisturbed):
-    script = GROWING.replace("sys.argv[1]", "'/home/alice/grow'")
-    job = bed.submit(script, "--checkpoint-every=1h", "-t", "1", "--mem=1500")
+    job = bed.submit(GROWING, "--checkpoint-every=1h", "-t", "1", "--mem=1500")
     node = job.wait_running()
     job.wait_lines(4)
     bed.sh(node, f"stasis checkpoint {job.id}")
@@ -95,8 +95,22 @@ def test_a_job_that_has_grown_has_more_time_before_its_limit(bed, same_as_undist
         assert int(left) >= 5 + float(takes) - 1, "the margin of this bed, and that"
     finally:
         bed.sh("ctl", "rm -f /home/alice/grow")
-    same_as_undisturbed(job, script, "--mem=1500", timeout=240)
+    same_as_undisturbed(job, GROWING, "--mem=1500", timeout=240)
     assert job.restarts() == 1
+
+
+def test_a_job_that_a_preemption_would_cut_short_is_named(bed):
+    for node in bed.nodes:
+        bed.service(node, "restart", "stasisd")  # and knows nothing of how fast it is
+    for node in bed.nodes:
+        eventually(lambda node=node: bed.run(node, "stasis", "stats").returncode == 0, 30, "the daemon is back")
+    job = bed.submit("#!/usr/bin/env python3\nimport os, time\nheld = os.urandom(2 << 30)\ntime.sleep(600)\n", "-p", "preempt", "-t", "1", "--mem=2500")
+    node = job.wait_running()
+    line = rf"job={job.id}\.batch would lose what it has computed .* may take (\S+) s, and a preemption leaves it 10 s"
+    takes = eventually(lambda: re.search(line, bed.log(node)), 50, "the log names it")[1]
+    (found,) = [one for one in json.loads(bed.sh(node, "stasis doctor --json"))["findings"] if one["check"] == "grace time"]
+    assert found["state"] == "warn" and f"preempt 10 s, and one may take {takes} s" in found["text"]
+    job.cancel()
 
 
 def test_requeue_by_its_user(bed, same_as_undisturbed):
